@@ -1,0 +1,266 @@
+"""The three tasks: what a model is asked, how much it reads and how it decodes.
+
+A new task is one entry in `TASKS`, one recipe and one example file. This module knows no model.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+# The longest section name that a prompt takes: a name is a label, not a second input.
+MAX_SECTION_CHARACTERS = 80
+
+
+class UnknownTask(ValueError):
+    """The task asked for does not exist. The message is one sentence that lists those that do."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How text is generated, the same for both columns.
+
+    num_beams: 1 is greedy. max_new_tokens: most tokens written. length_penalty: exponent on a
+    beam's length (beams only). no_repeat_ngram_size: no n-gram of this size twice, 0 is off.
+    min_new_tokens: least tokens written, 0 is off.
+
+    Raises ValueError with one sentence for a value out of range.
+    """
+
+    num_beams: int = 1
+    max_new_tokens: int = 128
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    min_new_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("num_beams", 1, 16),
+            ("max_new_tokens", 1, 4096),
+            ("no_repeat_ngram_size", 0, 64),
+            ("min_new_tokens", 0, 4096),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(
+                    f"{name} must be a whole number from {low} to {high}, not {value!r}."
+                )
+        penalty = self.length_penalty
+        is_number = isinstance(penalty, (int, float)) and not isinstance(penalty, bool)
+        if not is_number or not -10.0 <= penalty <= 10.0:  # the comparison also refuses NaN
+            raise ValueError(f"length_penalty must be a number from -10 to 10, not {penalty!r}.")
+        object.__setattr__(self, "length_penalty", float(penalty))
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(
+                f"min_new_tokens ({self.min_new_tokens}) must not be above "
+                f"max_new_tokens ({self.max_new_tokens})."
+            )
+
+    def to_dict(self) -> dict[str, int | float]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Decoding:
+        """The decoding that `to_dict` wrote. Raises ValueError for a key that does not exist."""
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise ValueError(f"Unknown decoding setting {key!r}: there are {', '.join(known)}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing the models are asked to do. Limits are in tokens of the backbone's tokenizer."""
+
+    name: str
+    title: str
+    description: str
+    input_label: str
+    output_label: str
+    placeholder: str
+    prompt: str  # a format string with {input} and, where the task has segments, {section}
+    prompt_without_section: str
+    max_input_tokens: int  # of the whole prompt
+    decoding: Decoding  # defaults, chosen on validation
+    output_style: str  # "numbered" | "prose" | "question"
+    adapter: str  # a folder, or owner/name@revision on the Hub
+    examples: str
+    sections: tuple[tuple[str, str], ...] = ()  # (canonical name, label shown)
+
+
+# Section codes of MTS-Dialog (Ben Abacha et al., EACL 2023) and ACI-Bench (Yim et al., 2023),
+# with the words that stand for them in a prompt and on the page.
+SECTION_CODES: dict[str, str] = {
+    "GENHX": "history of present illness",
+    "FAM/SOCHX": "family and social history",
+    "PASTMEDICALHX": "past medical history",
+    "CC": "chief complaint",
+    "PASTSURGICAL": "past surgical history",
+    "ROS": "review of systems",
+    "MEDICATIONS": "medications",
+    "ALLERGY": "allergies",
+    "ASSESSMENT": "assessment",
+    "EXAM": "physical examination",
+    "DIAGNOSIS": "diagnosis",
+    "DISPOSITION": "disposition",
+    "PLAN": "plan",
+    "EDCOURSE": "emergency department course",
+    "IMMUNIZATIONS": "immunizations",
+    "IMAGING": "imaging",
+    "GYNHX": "gynecologic history",
+    "PROCEDURES": "procedures",
+    "OTHER_HISTORY": "other history",
+    "LABS": "laboratory results",
+    "subjective": "subjective",
+    "objective_exam": "objective exam",
+    "objective_results": "objective results",
+    "assessment_and_plan": "assessment and plan",
+    "full_note": "full note",
+}
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task(
+            name="radiology",
+            title="Radiology report",
+            description="The findings of a radiology report, summarised as its impression.",
+            input_label="Findings",
+            output_label="Impression",
+            placeholder="Paste the findings section of a radiology report.",
+            prompt="summarize: {input}",
+            prompt_without_section="summarize: {input}",
+            max_input_tokens=1024,
+            decoding=Decoding(max_new_tokens=192),
+            output_style="numbered",
+            adapter="models/radiology",
+            examples="examples/radiology.jsonl",
+        ),
+        Task(
+            name="dialogue",
+            title="Doctor-patient conversation",
+            description="A conversation between doctor and patient, "
+            "written up as a section of the clinical note.",
+            input_label="Conversation",
+            output_label="Note",
+            placeholder="Paste a conversation, one turn a line: “Doctor: …”, “Patient: …”.",
+            prompt="note {section}: {input}",
+            prompt_without_section="note: {input}",
+            max_input_tokens=2048,
+            decoding=Decoding(max_new_tokens=448),
+            output_style="prose",
+            adapter="models/dialogue",
+            examples="examples/dialogue.jsonl",
+            sections=tuple((name, name[0].upper() + name[1:]) for name in SECTION_CODES.values()),
+        ),
+        Task(
+            name="question",
+            title="Health question",
+            description="A long health question in a consumer's own words, "
+            "reduced to the one short question it comes to.",
+            input_label="Question as asked",
+            output_label="Short question",
+            placeholder="Paste a long question about health.",
+            prompt="question: {input}",
+            prompt_without_section="question: {input}",
+            max_input_tokens=512,
+            decoding=Decoding(max_new_tokens=64),
+            output_style="question",
+            adapter="models/question",
+            examples="examples/question.jsonl",
+        ),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name. Raises UnknownTask."""
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise UnknownTask(f"There is no task {name!r}: choose from {', '.join(TASKS)}.") from None
+
+
+def section_name(task: Task, raw: str | None) -> str | None:
+    """The canonical name of a section, given its code, label or name in any case.
+
+    None for no section, or for a task that has none. A name that is not known is kept, in lower
+    case and on one line, so that a data set with sections of its own needs no change here.
+    """
+    if raw is None or not task.sections:
+        return None
+    plain = " ".join(raw.split())
+    if not plain:
+        return None
+    names = _section_names(task)
+    folded = plain.lower()
+    return (
+        names.get(folded)
+        or names.get(folded.replace("_", " "))
+        or (folded[:MAX_SECTION_CHARACTERS].strip())
+    )
+
+
+def _section_names(task: Task) -> dict[str, str]:
+    names = {code.lower(): name for code, name in SECTION_CODES.items()}
+    for name, label in task.sections:
+        names[name.lower()] = name
+        names[label.lower()] = name
+    return names
+
+
+def prompt_parts(task: Task, section: str | None = None) -> tuple[str, str]:
+    """What stands before and after the input in the task's prompt, the section filled in.
+
+    The engine cuts the input alone, so it needs to know where the input stands.
+    """
+    name = section_name(task, section)
+    template = task.prompt if name is not None else task.prompt_without_section
+    before, after = template.split("{input}")
+    values = {"section": name} if name is not None else {}
+    return before.format(**values), after.format(**values)
+
+
+def build_prompt(task: Task, text: str, section: str | None = None) -> str:
+    """The whole prompt for one text: what both columns see before tokenisation."""
+    before, after = prompt_parts(task, section)
+    return before + text + after
+
+
+def for_run(task: Task, run: dict[str, Any] | None) -> Task:
+    """The task as an adapter was trained on it: prompt, limits and decoding of its run record.
+
+    Reads `run["recipe"]`: `prompt`, `prompt_without_section`, `max_input_tokens`,
+    `max_new_tokens` and `decoding`, each where it is there. Raises ValueError with one sentence
+    for a value that cannot be used.
+    """
+    recipe = (run or {}).get("recipe") or {}
+    changes: dict[str, Any] = {}
+    if recipe.get("prompt"):
+        changes["prompt"] = _checked_template(recipe["prompt"])
+        without = recipe.get("prompt_without_section")
+        # A recipe with one prompt and no section in it has the same prompt for both cases.
+        if not without:
+            without = re.sub(r"\s*\{section\}", "", recipe["prompt"])
+        changes["prompt_without_section"] = _checked_template(without)
+    if recipe.get("max_input_tokens"):
+        changes["max_input_tokens"] = int(recipe["max_input_tokens"])
+    decoding = task.decoding.to_dict()
+    if recipe.get("max_new_tokens"):
+        decoding["max_new_tokens"] = int(recipe["max_new_tokens"])
+    if recipe.get("decoding"):
+        decoding.update(recipe["decoding"])
+    changes["decoding"] = Decoding.from_dict(decoding)
+    return replace(task, **changes)
+
+
+def _checked_template(template: str) -> str:
+    names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    if names.count("input") != 1 or set(names) - {"input", "section"}:
+        raise ValueError(
+            f"The prompt {template!r} must hold {{input}} once, and nothing else but {{section}}."
+        )
+    return template
