@@ -233,9 +233,9 @@ def build_prompt(task: Task, text: str, section: str | None = None) -> str:
 def for_run(task: Task, run: dict[str, Any] | None) -> Task:
     """The task as an adapter was trained on it: prompt, limits and decoding of its run record.
 
-    Reads `run["recipe"]`: `prompt`, `prompt_without_section`, `max_input_tokens`,
-    `max_new_tokens` and `decoding`, each where it is there. Raises ValueError with one sentence
-    for a value that cannot be used.
+    Reads `prompt`, `prompt_without_section`, `max_input_tokens` and `decoding` of
+    `run["recipe"]`, each where it is there and not null. Raises ValueError with one sentence for
+    a value that cannot be used.
     """
     recipe = (run or {}).get("recipe") or {}
     changes: dict[str, Any] = {}
@@ -243,17 +243,15 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
         changes["prompt"] = _checked_template(recipe["prompt"])
         without = recipe.get("prompt_without_section")
         # A recipe with one prompt and no section in it has the same prompt for both cases.
-        if not without:
-            without = re.sub(r"\s*\{section\}", "", recipe["prompt"])
+        without = without or re.sub(r"\s*\{section\}", "", recipe["prompt"])
         changes["prompt_without_section"] = _checked_template(without)
     if recipe.get("max_input_tokens"):
         changes["max_input_tokens"] = int(recipe["max_input_tokens"])
-    decoding = task.decoding.to_dict()
-    if recipe.get("max_new_tokens"):
-        decoding["max_new_tokens"] = int(recipe["max_new_tokens"])
-    if recipe.get("decoding"):
-        decoding.update(recipe["decoding"])
-    changes["decoding"] = Decoding.from_dict(decoding)
+    decoding = recipe.get("decoding") or {}
+    changes["decoding"] = Decoding.from_dict(
+        task.decoding.to_dict()
+        | {key: value for key, value in decoding.items() if value is not None}
+    )
     return replace(task, **changes)
 
 

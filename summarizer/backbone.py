@@ -1,0 +1,469 @@
+"""Loads a tokenizer, a base model and its adapters, from folders or from the Hub.
+
+Only safetensors is read; a pickle is refused before anything is unpickled, and no code of a model
+repository is ever run. Every fault is a ModelError of one sentence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Folders named in settings and tasks ("models/base") are looked for from here too, so that the
+# commands work from any directory.
+ROOT = Path(__file__).resolve().parent.parent
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+# What a model needs: weights, configuration, tokenizer. Neither code nor pickles.
+HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+
+
+class ModelError(RuntimeError):
+    """A model or adapter cannot be loaded or used. The message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A base model in memory, with its tokenizer.
+
+    kind: "seq2seq" or "causal". positions: most tokens its positions reach, None for no limit.
+    """
+
+    name: str
+    path: Path
+    revision: str | None
+    kind: str
+    tokenizer: Any
+    model: Any
+    positions: int | None
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """One adapter as it was loaded.
+
+    base: the backbone its configuration names. rank: LoRA's r. mixes: whether PEFT can run it in
+    one batch with the base (not so for DoRA). run, scores: its run.json and scores.json.
+    """
+
+    name: str
+    path: str
+    base: str
+    rank: int
+    revision: str | None
+    run: dict[str, Any] | None
+    scores: dict[str, Any] | None
+    mixes: bool = True
+
+
+def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Backbone:
+    """The tokenizer and the base model of `source`, ready to generate. Raises ModelError.
+
+    Args:
+        source: a folder, or owner/name@revision on the Hub.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        dtype: "auto" (see `choose_dtype`), "float32" or "bfloat16".
+    """
+    device = choose_device(device)
+    dtype = choose_dtype(dtype, device)
+    path, revision = resolve(source, "backbone")
+    _check_backbone_files(source, path)
+    with _quiet(), _faults_of(source):
+        import torch
+        from transformers import (
+            AutoConfig,
+            AutoModelForCausalLM,
+            AutoModelForSeq2SeqLM,
+            AutoTokenizer,
+        )
+
+        config = AutoConfig.from_pretrained(path)
+        kind = "seq2seq" if config.is_encoder_decoder else "causal"
+        factory = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model, report = factory.from_pretrained(
+            path, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+        )
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise ModelError(f"The weights of the backbone {source} are not all there: fetch it again.")
+    if not tokenizer.is_fast:
+        raise ModelError(f"The backbone {source} has no tokenizer.json, which is needed here.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.to(device).eval().requires_grad_(False)
+    model.generation_config = _plain_generation(model.generation_config, tokenizer)
+    # T5's relative positions have no end; the learned and rotary ones do.
+    positions = (
+        None
+        if config.model_type in {"t5", "mt5", "umt5", "longt5"}
+        else (getattr(config, "max_position_embeddings", None))
+    )
+    return Backbone(source, path, revision, kind, tokenizer, model, positions)
+
+
+def load_adapters(
+    backbone: Backbone, sources: Mapping[str, str]
+) -> tuple[Any, dict[str, AdapterInfo]]:
+    """The backbone's model with every adapter on it (a PeftModel), and what each of them is.
+
+    Args:
+        sources: name -> folder or Hub id. The names are what PEFT's `adapter_names` takes.
+
+    Raises:
+        ModelError: no adapter there, a pickle, a damaged file, an adapter of another backbone.
+    """
+    if not sources:
+        raise ModelError("No adapter is named: give at least one.")
+    # All are checked before the first is put on the model.
+    infos = {name: _inspect_adapter(backbone, name, source) for name, source in sources.items()}
+    model: Any = None
+    with _quiet():
+        from peft import PeftModel
+
+        for name, info in infos.items():
+            with _faults_of(sources[name]):
+                if model is None:
+                    model = PeftModel.from_pretrained(
+                        backbone.model, info.path, adapter_name=name, autocast_adapter_dtype=False
+                    )
+                else:
+                    model.load_adapter(info.path, adapter_name=name, autocast_adapter_dtype=False)
+            _check_all_weights_came(model, name, info.path)
+    # One dtype throughout: the base's. Mixed types would cost a cast in every layer.
+    first = next(backbone.model.parameters())
+    model.to(device=first.device, dtype=first.dtype).eval().requires_grad_(False)
+    return model, infos
+
+
+def resolve(source: str, what: str = "model") -> tuple[Path, str | None]:
+    """Where a model's files lie, fetched from the Hub if need be, and the Hub's revision.
+
+    Args:
+        source: a folder (as given, or under the project's root), or owner/name[@revision].
+        what: the word for it in an error, "backbone" or "adapter".
+
+    Raises:
+        ModelError: neither a folder nor a model that the Hub gives out.
+    """
+    for path in (Path(source).expanduser(), ROOT / source):
+        if path.is_dir():
+            return path, None
+    if not is_hub_id(source):
+        raise ModelError(f"The {what} folder {source} is missing.")
+    return _fetch(source, what)
+
+
+_HUB_ID = re.compile(
+    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,200}))?"
+)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether `source` names a repository of the Hub. A path into the project's models does not."""
+    return (
+        _HUB_ID.fullmatch(source) is not None
+        and ".." not in source
+        and source.split("/")[0] not in {"models", "runs", "data", "examples"}
+    )
+
+
+def _fetch(source: str, what: str) -> tuple[Path, str]:
+    match = _HUB_ID.fullmatch(source)
+    assert match is not None
+    repo, revision = match["repo"], match["revision"]
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        path = snapshot_download(
+            repo,
+            revision=revision,
+            allow_patterns=list(HUB_FILES),
+            ignore_patterns=["*/*"],  # files of the repository's top alone
+        )
+    except GatedRepoError:
+        reason = "asks for its terms to be accepted on the Hub first"
+    except RepositoryNotFoundError:
+        reason = "is not on the Hub, or is private and needs a token"
+    except RevisionNotFoundError:
+        reason = f"has no revision {revision} on the Hub"
+    except LocalEntryNotFoundError:
+        reason = "is not on this machine, and the Hub cannot be reached"
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", "no")
+        reason = f"cannot be fetched: the Hub answered with status {status}"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be fetched: {one_line(error)}"
+    else:
+        return Path(path), Path(path).name
+    raise ModelError(f"The {what} {repo} {reason}.") from None
+
+
+def choose_device(device: str) -> str:
+    """The device "auto" stands for. Raises ModelError for one that is not there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in {"cpu", "cuda"}:
+        raise ModelError(f"There is no device {device!r}: choose auto, cpu or cuda.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("No CUDA device is there: use --device cpu or auto.")
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> str:
+    """The number type "auto" stands for on a device: bfloat16 on CUDA, else float32.
+
+    On a CPU float32 keeps a promise that bfloat16 cannot: a text's summary does not depend on
+    which other texts share its batch. `python -m summarizer benchmark` times both.
+    """
+    if dtype == "auto":
+        return "bfloat16" if device == "cuda" else "float32"
+    if dtype not in {"float32", "bfloat16"}:
+        raise ModelError(f"There is no dtype {dtype!r}: choose auto, float32 or bfloat16.")
+    return dtype
+
+
+def cpu_cores() -> int:
+    """Physical cores this process may use, a container's limit counted. At least 1."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    if allowed is None:
+        return max(1, (os.cpu_count() or 2) // 2)
+    siblings = set()
+    for cpu in allowed:
+        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(path.read_text().strip())
+        except OSError:
+            siblings.add(str(cpu))
+    cores = len(siblings)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        pass
+    return max(1, cores)
+
+
+def _check_backbone_files(source: str, path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise ModelError(f"The folder {source} holds no backbone: config.json is missing.")
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        shards = set(_read_json(index).get("weight_map", {}).values())
+        if any(Path(str(shard)).name != shard for shard in shards):
+            raise ModelError(f"The file {index} names weights outside its folder.")
+        files = [path / shard for shard in sorted(shards)]
+    else:
+        files = [path / "model.safetensors"]
+    for file in files:
+        if not file.is_file():
+            if any(path.glob("*.bin")) or any(path.glob("*.pt")):
+                raise ModelError(
+                    f"The backbone {source} has its weights in a pickle, which is not read here: "
+                    "save it as safetensors."
+                )
+            raise ModelError(f"The backbone {source} lacks its weights file {file.name}.")
+        read_shapes(file)
+
+
+def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
+    path, revision = resolve(source, "adapter")
+    if not (path / ADAPTER_CONFIG).is_file():
+        raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_CONFIG} is missing.")
+    weights = path / ADAPTER_WEIGHTS
+    if not weights.is_file():
+        if any(path.glob("*.bin")) or any(path.glob("*.pt")) or any(path.glob("*.pkl")):
+            raise ModelError(
+                f"The adapter {source} has its weights in a pickle, which is not read here: "
+                f"save it as {ADAPTER_WEIGHTS}."
+            )
+        raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_WEIGHTS} is missing.")
+    config = _read_json(path / ADAPTER_CONFIG)
+    if str(config.get("peft_type", "")).upper() != "LORA":
+        raise ModelError(
+            f"The adapter {source} is of the type {config.get('peft_type')}, and only LoRA is used."
+        )
+    rank = config.get("r")
+    if not isinstance(rank, int) or rank < 1:
+        raise ModelError(f"The adapter {source} gives no rank in {ADAPTER_CONFIG}.")
+    run = _read_json(path / "run.json", optional=True)
+    scores = _read_json(path / "scores.json", optional=True)
+    base = str(config.get("base_model_name_or_path") or "")
+    _check_belongs(backbone, source, base, read_shapes(weights), run)
+    return AdapterInfo(
+        name, str(path), base, rank, revision, run, scores, mixes=not config.get("use_dora")
+    )
+
+
+_LORA_KEY = re.compile(
+    r"(?:base_model\.model\.)?(?P<module>.+?)\."
+    r"(?:(?P<part>lora_[AB])\.weight|lora_embedding_(?P<embedding>[AB])|lora_magnitude_vector(?:\.weight)?)"
+)
+
+
+def _check_belongs(
+    backbone: Backbone,
+    source: str,
+    base: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    run: Mapping[str, Any] | None,
+) -> None:
+    """Refuse an adapter whose layers are not the backbone's, or that names other base weights."""
+    trained_on = f" (it was trained on {base})" if base and base != backbone.name else ""
+    other = f"The adapter {source} does not fit the backbone {backbone.name}{trained_on}"
+    if not shapes:
+        raise ModelError(f"The adapter {source} holds no weights.")
+    for key, shape in shapes.items():
+        match = _LORA_KEY.fullmatch(key)
+        if match is None:
+            raise ModelError(f"The adapter {source} holds {key}, which is not LoRA's.")
+        if not match["part"]:
+            continue
+        try:
+            weight = backbone.model.get_submodule(match["module"]).weight
+        except AttributeError:
+            raise ModelError(f"{other}: there is no layer {match['module']}.") from None
+        if len(shape) != 2 or len(weight.shape) != 2:
+            raise ModelError(f"{other}: {match['module']} is no linear layer.")
+        # nn.Linear holds (out, in), the Conv1D of GPT-2 (in, out)
+        conv = type(backbone.model.get_submodule(match["module"])).__name__ == "Conv1D"
+        out_size, in_size = reversed(weight.shape) if conv else weight.shape
+        wanted = in_size if match["part"] == "lora_A" else out_size
+        found = shape[1] if match["part"] == "lora_A" else shape[0]
+        if found != wanted:
+            raise ModelError(
+                f"{other}: {match['module']} has size {wanted}, the adapter's {found}."
+            )
+    recorded = ((run or {}).get("base") or {}).get("sha256")
+    if recorded and recorded != weights_sha256(backbone.path):
+        raise ModelError(f"{other}: its run record names other weights of the same shape.")
+
+
+def _check_all_weights_came(model: Any, name: str, path: str) -> None:
+    """Refuse an adapter whose file lacks layers that its configuration names.
+
+    PEFT only warns of it, and leaves those layers at zero or at random.
+    """
+    from peft import get_peft_model_state_dict
+
+    wanted = set(get_peft_model_state_dict(model, adapter_name=name))
+    if wanted - set(read_shapes(Path(path) / ADAPTER_WEIGHTS)):
+        raise ModelError(f"The weights of the adapter {path} are not all there: fetch it again.")
+
+
+def weights_sha256(folder: Path | str) -> str:
+    """One SHA-256 over the safetensors files of a folder: their names and bytes, in name order.
+
+    An adapter's run record keeps it as `base.sha256`, so that it is never put on other weights.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor in a safetensors file, without reading the tensors.
+
+    Raises ModelError for a file that is cut short, damaged, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError):
+        raise ModelError(
+            f"The file {path} is damaged or no safetensors file: fetch it again."
+        ) from None
+
+
+def _read_json(path: Path, *, optional: bool = False) -> Any:
+    if optional and not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(f"The file {path} cannot be read as JSON.") from None
+    if not isinstance(value, dict):
+        raise ModelError(f"The file {path} must hold one JSON object.")
+    return value
+
+
+def _plain_generation(given: Any, tokenizer: Any) -> Any:
+    """The model's token ids for generation and nothing else.
+
+    A backbone's own defaults (BART's beams and least length, ...) would decode behind the back of
+    the decoding that the page shows.
+    """
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        bos_token_id=given.bos_token_id,
+        eos_token_id=given.eos_token_id
+        if given.eos_token_id is not None
+        else tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=given.decoder_start_token_id,
+        forced_bos_token_id=given.forced_bos_token_id,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and notes of the libraries on stderr: that is for this program's user."""
+    import warnings
+
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _faults_of(source: str) -> Iterator[None]:
+    """Any fault of the libraries while they load `source`, as a ModelError of one sentence."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except ImportError as error:
+        raise ModelError(f"{source} needs a package that is missing: {one_line(error)}.") from error
+    except MemoryError as error:
+        raise ModelError(f"{source} does not fit into memory.") from error
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            raise ModelError(f"{source} does not fit into the device's memory.") from error
+        raise ModelError(f"{source} cannot be loaded: {one_line(error)}.") from error
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message on one line, at most 200 characters, without a full stop."""
+    return " ".join(str(error).split())[:200].rstrip(". ") or type(error).__name__
