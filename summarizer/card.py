@@ -1,0 +1,403 @@
+"""Model cards from the records beside a model: run.json, scores.json, adapter_config.json.
+
+Run as: python -m summarizer.card models/radiology      (an adapter)
+        python -m summarizer.card models/base           (the embedded base)
+
+Every figure in a card comes from one of those files; what is missing is said to be missing. A
+`failures.md` beside the weights, written by a person who read the outputs, is included as it is.
+This module trains nothing, scores nothing and never touches the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .card_sections import (
+    data_and_licences,
+    failures,
+    files,
+    find_task,
+    metric_label,
+    metric_type,
+    metric_types,
+    scores_section,
+    task_description,
+    task_title,
+    trained_share,
+    training,
+    triple,
+    uses,
+)
+from .energy import cost, emissions
+from .markdown import code, join
+from .record import Record, RecordError
+from .sources import Source, find, weights_licence
+
+NOTICE = (
+    "> **Research demonstration. Not a medical device, not for clinical use.** What it writes can "
+    "be wrong, incomplete or invented. Do not give it text that identifies a patient."
+)
+
+
+def write_card(folder: str | Path, **names: str | None) -> Path:
+    """Write README.md beside the weights in `folder` and return its path (see `card`)."""
+    path = Path(folder) / "README.md"
+    path.write_text(card(folder, **names), encoding="utf-8")
+    return path
+
+
+def card(
+    folder: str | Path,
+    *,
+    repo_id: str | None = None,
+    base_model: str | None = None,
+    base_revision: str | None = None,
+) -> str:
+    """The card of the adapter or base model in `folder`: YAML front matter and Markdown.
+
+    `repo_id` is the Hub name that the loading snippet uses (default: the folder itself);
+    `base_model` the Hub name of an adapter's backbone (default: the one in adapter_config.json),
+    `base_revision` the commit it is pinned to. The same files give the same card, byte for byte.
+    Raises RecordError where the folder holds no model or a record cannot be read.
+    """
+    folder = Path(folder)
+    record = Record.read(folder)
+    name = repo_id or folder.as_posix()
+    base = base_model or (record.config or {}).get("base_model_name_or_path")
+    if record.config is not None and not base:
+        raise RecordError(f"{folder}/adapter_config.json does not name its base model.")
+    try:
+        if record.config is None:
+            return _base_card(record, name)
+        return _adapter_card(record, name, base, base_revision)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"run.json or scores.json in {folder} does not have the shape that training and "
+            f"scoring write ({type(error).__name__}: {error}): write them again."
+        ) from error
+
+
+# The card of an adapter ------------------------------------------------------------------------
+
+
+def _adapter_card(record: Record, repo_id: str, base: str, revision: str | None) -> str:
+    trained = record.trained_on()
+    title = f"{task_title(record.task)}: LoRA adapter for {base}"
+    body = [
+        f"# {title}",
+        NOTICE,
+        _adapter_summary(record, base),
+        "## What it is for, and not for",
+        uses(record),
+        "## How to load it",
+        _adapter_snippet(record, repo_id, base, revision),
+        "## Scores",
+        scores_section(record),
+        "## Where it fails",
+        failures(record),
+        "## Data and licences",
+        data_and_licences(record, trained),
+        "## How it was trained",
+        training(record),
+        "## Environmental cost",
+        cost(record.run),
+        "## Files",
+        files(record),
+    ]
+    return _front_matter(_adapter_metadata(record, repo_id, base, trained)) + join(body)
+
+
+def _adapter_metadata(record: Record, repo_id: str, base: str, trained: list[Source]) -> Any:
+    """huggingface_hub.ModelCardData of an adapter, as the Hub shows and indexes it."""
+    from huggingface_hub import ModelCardData
+
+    results = _eval_results(record)
+    licence = weights_licence(trained)
+    return ModelCardData(
+        language="en",
+        license=licence,
+        license_name="trained-on-credentialed-data" if licence == "other" else None,
+        base_model=base,
+        base_model_relation="adapter",
+        library_name="peft",
+        pipeline_tag="summarization",
+        datasets=[source.hub or source.name for source in trained] or None,
+        metrics=metric_types(record) or None,
+        tags=[
+            "lora",
+            "peft",
+            "medical",
+            "clinical-summarization",
+            record.task,
+            "research-demonstration",
+        ],
+        co2_eq_emissions=emissions(record.run),
+        model_name=repo_id.rsplit("/", 1)[-1] if results else None,
+        eval_results=results or None,
+    )
+
+
+def _eval_results(record: Record) -> list[Any]:
+    """One EvalResult per metric for the adapter and for its base, overall and by source."""
+    if not record.scores.get("systems"):
+        return []
+    data = record.scores.get("data") or {}
+    whole = {
+        "dataset_type": _slug(data.get("name") or record.task),
+        "dataset_name": f"{data.get('name') or record.task} (all rows)",
+        "dataset_config": "all",
+    }
+    results = _results_of(record, record.scores["systems"], data.get("n"), whole)
+    for segment in record.by("source"):
+        source = find(str(segment["value"]))
+        one = {
+            "dataset_type": (source.hub or source.name) if source else _slug(segment["value"]),
+            "dataset_name": source.title if source else str(segment["value"]),
+            "dataset_config": None,
+        }
+        results += _results_of(record, segment.get("systems") or {}, segment.get("n"), one)
+    return results
+
+
+def _results_of(
+    record: Record, systems: Mapping[str, Any], n: int | None, dataset: Mapping[str, Any]
+) -> list[Any]:
+    from huggingface_hub import EvalResult
+
+    data, results = record.scores.get("data") or {}, []
+    arguments = {"n": n, "sha256": data.get("sha256"), "decoding": dict(record.decoding)}
+    for name, label in (("lora", "LoRA"), ("base", "base model, no adapter")):
+        for metric, value in (systems.get(name) or {}).items():
+            mean, low, high = triple(value)
+            if mean is None:
+                continue
+            results.append(
+                EvalResult(
+                    task_type="summarization",
+                    task_name=task_title(record.task),
+                    dataset_split=data.get("split"),
+                    dataset_args=arguments,
+                    metric_type=metric_type(metric),
+                    metric_name=f"{metric_label(metric)} ({label})",
+                    metric_value=round(mean, 2),
+                    metric_args=None
+                    if low is None
+                    else {
+                        "interval": "95% bootstrap",
+                        "low": round(low, 2),
+                        "high": round(high, 2),
+                    },
+                    **dataset,
+                )
+            )
+    return results
+
+
+def _adapter_summary(record: Record, base: str) -> str:
+    config, run = record.config or {}, record.run
+    words = f"A LoRA adapter (PEFT, rank {config.get('r', '?')}, alpha "
+    words += f"{config.get('lora_alpha', '?')}) for `{base}`: {task_description(record.task)}"
+    share = trained_share(run)
+    if share:
+        words += f" It trains {share} of the model's parameters; the backbone is unchanged."
+    return words
+
+
+def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | None) -> str:
+    """Plain transformers and peft, nothing of this project. A test runs it as it stands."""
+    causal = (record.config or {}).get("task_type") == "CAUSAL_LM"
+    auto = "AutoModelForCausalLM" if causal else "AutoModelForSeq2SeqLM"
+    pin = f', revision="{revision}"' if revision else ""
+    arguments = _generate_arguments(record.decoding)
+    start = '[0, tokens["input_ids"].shape[1]:]' if causal else "[0]"
+    return code(f'''
+        from peft import PeftModel
+        from transformers import {auto}, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained("{base}"{pin})
+        backbone = {auto}.from_pretrained("{base}"{pin})
+        model = PeftModel.from_pretrained(backbone, "{repo_id}").eval()
+
+        text = {json.dumps(_example_prompt(record))}
+        tokens = tokenizer(text, return_tensors="pt")
+        output = model.generate(**tokens, {arguments})
+        print(tokenizer.decode(output{start}, skip_special_tokens=True))
+    ''')
+
+
+# The card of the base --------------------------------------------------------------------------
+
+
+def _base_card(record: Record, repo_id: str) -> str:
+    trained = record.trained_on()
+    name = repo_id.rsplit("/", 1)[-1]
+    body = [
+        f"# {name}: a small encoder-decoder for clinical text",
+        NOTICE,
+        _base_summary(record),
+        "## What it is for, and not for",
+        _base_uses(),
+        "## How to load it",
+        _base_snippet(repo_id),
+        "## Where it fails",
+        failures(record),
+        "## Data and licences",
+        data_and_licences(record, trained),
+        "## How it was trained",
+        training(record),
+        "## Environmental cost",
+        cost(record.run, backbone_apart=False),
+        "## Files",
+        files(record),
+    ]
+    return _front_matter(_base_metadata(record, trained)) + join(body)
+
+
+def _base_metadata(record: Record, trained: list[Source]) -> Any:
+    from huggingface_hub import ModelCardData
+
+    model_type = (record.model or {}).get("model_type")
+    return ModelCardData(
+        language="en",
+        license=weights_licence(trained),
+        library_name="transformers",
+        datasets=[source.hub or source.name for source in trained] or None,
+        tags=[
+            tag
+            for tag in (model_type, "medical", "pretrained-from-scratch", "research-demonstration")
+            if tag
+        ],
+        co2_eq_emissions=emissions(record.run, "pre-training"),
+    )
+
+
+def _base_summary(record: Record) -> str:
+    model, run = record.model or {}, record.run
+    shape = [
+        f"{model[key]} {what}"
+        for key, what in (
+            ("num_layers", "encoder layers"),
+            ("num_decoder_layers", "decoder layers"),
+            ("d_model", "wide"),
+            ("vocab_size", "tokens in its vocabulary"),
+        )
+        if key in model
+    ]
+    words = (
+        "An encoder-decoder trained from scratch on plain text, as the backbone of this "
+        "project's adapters."
+    )
+    if run.get("parameters"):
+        words += f" {run['parameters']:,} parameters"
+        words += f" ({', '.join(shape)})." if shape else "."
+    elif shape:
+        words += f" {', '.join(shape)[0].upper()}{', '.join(shape)[1:]}."
+    if run.get("tokens"):
+        words += f" It has read {run['tokens']:,} tokens."
+    return words
+
+
+def _base_uses() -> str:
+    return (
+        "It is the left column of a side-by-side demonstration and the backbone of the project's "
+        "LoRA adapters. It has read no pairs of any summarisation task, so by itself it does not "
+        "summarise well: load it with an adapter, or train one.\n\n"
+        "**Out of scope:** any clinical, diagnostic or administrative decision; text in other "
+        "languages than English; use as a chat model or a source of facts."
+    )
+
+
+def _base_snippet(repo_id: str) -> str:
+    return code(f'''
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained("{repo_id}")
+        model = AutoModelForSeq2SeqLM.from_pretrained("{repo_id}").eval()
+
+        tokens = tokenizer("The heart is normal in size.", return_tensors="pt")
+        output = model.generate(**tokens, max_new_tokens=32)
+        print(tokenizer.decode(output[0], skip_special_tokens=True))
+    ''')
+
+
+# Small parts ----------------------------------------------------------------------------------
+
+
+# Sentences of this project's own, for the loading snippets.
+_SAMPLES = {
+    "radiology": "The heart is normal in size. There is a small left pleural effusion with "
+    "adjacent atelectasis. No pneumothorax. No acute bony abnormality.",
+    "dialogue": "Doctor: What brings you in today? Patient: I have had a cough for two weeks, and "
+    "it is worse at night. Doctor: Any fever? Patient: No fever.",
+    "question": "My mother has been taking lisinopril for a month and now she has a dry cough "
+    "that will not go away. Could it be the tablets, and what else could she take?",
+}
+
+
+def _example_prompt(record: Record) -> str:
+    """The prompt that the adapter was trained on, around a text of this project's own."""
+    from .tasks import build_prompt, for_run
+
+    task, sample = find_task(record.task), _SAMPLES.get(record.task, "The text to summarise.")
+    if task is None:
+        return str(record.recipe.get("prompt") or "{input}").replace("{input}", sample)
+    section = task.sections[0][0] if task.sections else None
+    return build_prompt(for_run(task, record.run), sample, section)
+
+
+def _generate_arguments(decoding: Mapping[str, Any]) -> str:
+    neutral = {
+        "num_beams": 1,
+        "length_penalty": 1.0,
+        "no_repeat_ngram_size": 0,
+        "min_new_tokens": 0,
+    }
+    arguments = {"max_new_tokens": 128, **decoding}
+    beams = arguments.get("num_beams", 1) > 1
+    return ", ".join(
+        f"{key}={arguments[key]!r}"
+        for key in ("max_new_tokens", *neutral)
+        if key in arguments
+        and arguments[key] != neutral.get(key)
+        and (beams or key != "length_penalty")
+    )
+
+
+def _slug(name: Any) -> str:
+    """A name as the Hub takes a data set's: letters, digits, `.`, `-`, `_`, one `/`."""
+    words = re.sub(r"\.(jsonl|json|csv|parquet)$", "", str(name))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._") or "data"
+
+
+def _front_matter(metadata: Any) -> str:
+    return f"---\n{metadata.to_yaml()}\n---\n\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m summarizer.card",
+        description="Write the model card (README.md) of an adapter or base model from the "
+        "records beside it.",
+    )
+    parser.add_argument("folder", help="for example models/radiology or models/base")
+    parser.add_argument("--print", action="store_true", help="print the card, write nothing")
+    options = parser.parse_args(arguments)
+    try:
+        if options.print:
+            print(card(options.folder), end="")
+        else:
+            print(write_card(options.folder))
+    except (RecordError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
