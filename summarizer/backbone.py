@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class ModelError(RuntimeError):
 class Backbone:
     """A base model in memory, with its tokenizer.
 
-    kind: "seq2seq" or "causal". positions: most tokens its positions reach, None for no limit.
+    kind: "seq2seq" or "causal". positions: most tokens that its positions reach, None for no limit.
+    ends: the tokens that end a text.
     """
 
     name: str
@@ -44,6 +45,31 @@ class Backbone:
     tokenizer: Any
     model: Any
     positions: int | None
+    ends: frozenset[int]
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens, without special ones, half characters or outer space."""
+        text = self.tokenizer.decode(
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        # A character of several tokens shows as U+FFFD until its last token has come.
+        return text.rstrip("\ufffd").strip()
+
+    def pad(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Token ids and attention mask, both (rows, longest row), on the model's device.
+
+        Padding stands to the right for an encoder, to the left where the text is continued.
+        """
+        import torch
+
+        longest = max(len(row) for row in rows)
+        ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            where = slice(longest - len(row), None) if self.kind == "causal" else slice(len(row))
+            ids[place, where] = torch.tensor(row)
+            mask[place, where] = 1
+        return ids.to(self.model.device), mask.to(self.model.device)
 
 
 @dataclass(frozen=True)
@@ -98,15 +124,26 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
         raise ModelError(f"The backbone {source} has no tokenizer.json, which is needed here.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    # A special token written out in somebody's text ("</s>") is text. A chat template's own are
+    # not, so there the text is broken up instead: see `without_special`.
+    tokenizer.split_special_tokens = kind == "seq2seq"
     model.to(device).eval().requires_grad_(False)
     model.generation_config = _plain_generation(model.generation_config, tokenizer)
-    # T5's relative positions have no end; the learned and rotary ones do.
-    positions = (
-        None
-        if config.model_type in {"t5", "mt5", "umt5", "longt5"}
-        else (getattr(config, "max_position_embeddings", None))
+    ends = model.generation_config.eos_token_id
+    return Backbone(
+        source,
+        path,
+        revision,
+        kind,
+        tokenizer,
+        model,
+        # T5's relative positions have no end; learned and rotary ones do.
+        None if config.model_type in _ENDLESS else getattr(config, "max_position_embeddings", None),
+        frozenset(ends if isinstance(ends, list) else [ends]),
     )
-    return Backbone(source, path, revision, kind, tokenizer, model, positions)
+
+
+_ENDLESS = ("t5", "mt5", "umt5", "longt5")
 
 
 def load_adapters(
@@ -141,6 +178,32 @@ def load_adapters(
     first = next(backbone.model.parameters())
     model.to(device=first.device, dtype=first.dtype).eval().requires_grad_(False)
     return model, infos
+
+
+def chat_parts(tokenizer: Any, before: str, after: str) -> tuple[str, str]:
+    """What stands before and after the input for a causal model: its chat template's frame.
+
+    A model without a template is given the prompt, and answers after an empty line.
+    """
+    if not tokenizer.chat_template:
+        return before, after + "\n\n"
+    mark = "\u241f"  # a character that no prompt holds
+    whole = tokenizer.apply_chat_template(
+        [{"role": "user", "content": before + mark + after}],
+        tokenize=False,
+        add_generation_prompt=True,
+    )
+    # The frame has its own start mark; the tokenizer must not add a second.
+    whole = whole.removeprefix(tokenizer.bos_token or "")
+    head, _, tail = whole.partition(mark)
+    return head, tail
+
+
+def without_special(tokenizer: Any, text: str) -> str:
+    """The text with special tokens written out in it ("<|end|>") broken up by a space."""
+    for token in tokenizer.get_added_vocab():
+        text = text.replace(token, f"{token[:1]} {token[1:]}")
+    return text
 
 
 def resolve(source: str, what: str = "model") -> tuple[Path, str | None]:

@@ -1,18 +1,42 @@
-"""The engine: both columns, base and LoRA, from one pass over one model."""
+"""The engine: both columns, base and LoRA, from one pass over one model.
+
+A batch of two rows, the same prompt twice, goes through PEFT's mixed batch: row one with
+"__base__", row two with the task's adapter. The columns therefore stream token by token together,
+and a stop ends both within a step. The text is that of two separate runs.
+
+Another engine can stand behind the same face: `load`, `stream`, `run`, `batch`, and the fields
+`backbone_name`, `adapters`, `device`, `dtype`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from summarizer.tasks import Decoding
-from summarizer.text import Cut
+from summarizer import tasks
+from summarizer.backbone import (
+    AdapterInfo,
+    Backbone,
+    ModelError,
+    chat_parts,
+    cpu_cores,
+    load_adapters,
+    load_backbone,
+    one_line,
+    without_special,
+)
+from summarizer.tasks import Decoding, Task, prompt_parts
+from summarizer.text import Cut, InputError, check_input, cut_to
 
+__all__ = ["AdapterInfo", "Engine", "ModelError", "Pair", "Summary"]
 
-class ModelError(RuntimeError):
-    """A model or adapter cannot be loaded or used. The message is one sentence."""
+SYSTEMS = ("base", "lora")
+_BASE = "__base__"  # PEFT's name for a row without an adapter
 
 
 @dataclass(frozen=True)
@@ -32,7 +56,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both columns of one text, with what both saw: prompt, decoding, and the cut if any."""
+    """Both columns of one text, and what both saw: the cut if any, decoding and prompt."""
 
     base: Summary
     lora: Summary
@@ -41,26 +65,32 @@ class Pair:
     prompt: str
 
 
-@dataclass(frozen=True)
-class AdapterInfo:
-    """One adapter as it was loaded. `run` and `scores` are its run.json and scores.json."""
-
-    name: str
-    path: str
-    base: str
-    rank: int
-    revision: str | None
-    run: dict[str, Any] | None
-    scores: dict[str, Any] | None
-
-
 class Engine:
-    """One base model in memory with an adapter for each task."""
+    """One base model in memory with an adapter for each task, and the lock around them.
 
-    backbone_name: str
-    adapters: dict[str, AdapterInfo]
-    device: str
-    dtype: str
+    Safe to call from several threads: one generation runs at a time, the others wait. PEFT's
+    mixed batch would silently return wrong text if two ran at once.
+    """
+
+    def __init__(self, backbone: Backbone, model: Any, adapters: dict[str, AdapterInfo]) -> None:
+        self.backbone_name = backbone.name
+        self.backbone_revision = backbone.revision
+        self.adapters = adapters
+        self.device = str(next(model.parameters()).device)
+        self.dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
+        self._backbone = backbone
+        self._model = model
+        self._lock = threading.Lock()
+        self._tasks: dict[str, Task] = {}
+        for name, info in adapters.items():
+            if name in tasks.TASKS:
+                try:
+                    self._tasks[name] = tasks.for_run(tasks.get_task(name), info.run)
+                except (TypeError, ValueError) as error:
+                    raise ModelError(
+                        f"The run record of the adapter {info.path} cannot be used: "
+                        f"{one_line(error)}."
+                    ) from error
 
     @classmethod
     def load(
@@ -71,7 +101,38 @@ class Engine:
         dtype: str = "auto",
         threads: int | None = None,
     ) -> Engine:
-        raise NotImplementedError
+        """Load a base model once and put every adapter on it.
+
+        Args:
+            backbone: folder, or owner/name@revision on the Hub.
+            adapters: task name -> the same; default: the task's own adapter, for all tasks.
+            device: "auto", "cpu" or "cuda".
+            dtype: "auto" (bfloat16 on CUDA, else float32), "float32" or "bfloat16".
+            threads: of the CPU; None or 0 is one for each physical core, unless OMP_NUM_THREADS
+                says otherwise.
+
+        Raises:
+            ModelError: anything that cannot be loaded, in one sentence.
+        """
+        if adapters is None:
+            adapters = {task.name: task.adapter for task in tasks.TASKS.values()}
+        for name in adapters:
+            tasks.get_task(name)
+        _set_threads(threads)
+        loaded = load_backbone(backbone, device, dtype)
+        model, infos = load_adapters(loaded, adapters)
+        return cls(loaded, model, infos)
+
+    def task(self, name: str) -> Task:
+        """A task as its adapter was trained on it: prompt, limits, default decoding.
+
+        Raises UnknownTask, or ModelError where the task has no adapter loaded.
+        """
+        tasks.get_task(name)
+        if name not in self._tasks:
+            loaded = ", ".join(self._tasks) or "none"
+            raise ModelError(f"No adapter is loaded for the task {name!r} (loaded: {loaded}).")
+        return self._tasks[name]
 
     def stream(
         self,
@@ -82,7 +143,17 @@ class Engine:
         decoding: Decoding | None = None,
         cancel: threading.Event | None = None,
     ) -> Iterator[Pair]:
-        raise NotImplementedError
+        """Both columns as they grow; the last Pair is final.
+
+        Greedy decoding yields partial text after every step; a slow consumer is handed the
+        newest. Beams have no text before their end, and yield empty texts with the time until
+        then. Setting `cancel`, or closing the iterator, stops both columns within a step.
+
+        Raises:
+            UnknownTask, InputError, ModelError: one sentence each, before anything is generated.
+        """
+        request = self._prepare(task, {"input": text, "section": section}, decoding)
+        return self._stream(task, request, cancel or threading.Event())
 
     def run(
         self,
@@ -93,7 +164,12 @@ class Engine:
         decoding: Decoding | None = None,
         cancel: threading.Event | None = None,
     ) -> Pair:
-        raise NotImplementedError
+        """Both columns, finished. Arguments and errors as `stream`."""
+        pair = None
+        for pair in self.stream(task, text, section=section, decoding=decoding, cancel=cancel):
+            pass
+        assert pair is not None  # a stream always ends with a final Pair
+        return pair
 
     def batch(
         self,
@@ -103,6 +179,375 @@ class Engine:
         decoding: Decoding | None = None,
         batch_size: int = 8,
         cancel: threading.Event | None = None,
-        systems: tuple[str, ...] = ("base", "lora"),
+        systems: Sequence[str] = SYSTEMS,
     ) -> Iterator[tuple[int, Pair]]:
-        raise NotImplementedError
+        """Both columns of many rows, in real batches of similar length, longest first.
+
+        Yields (index of the row, its Pair), batch by batch, not in the rows' order; the text is
+        that of `run`. A column not in `systems` is empty. Stops early when `cancel` is set. The
+        lock is free between batches, so single requests are not held up for long.
+
+        Args:
+            rows: each with `input` and, where the task has sections, `section`.
+            batch_size: rows a batch.
+
+        Raises:
+            UnknownTask, InputError (names the row), ModelError: before anything is generated.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
+        if not systems or set(systems) - set(SYSTEMS):
+            raise ValueError(f"systems must be of {', '.join(SYSTEMS)}, not {tuple(systems)}.")
+        requests = []
+        for index, row in enumerate(rows):
+            try:
+                requests.append(self._prepare(task, row, decoding))
+            except InputError as error:
+                raise InputError(f"Row {index + 1}: {error}") from None
+        return self._batch(task, requests, batch_size, cancel or threading.Event(), tuple(systems))
+
+    # --- from a text to what the model is given ---------------------------------------------
+
+    def _prepare(self, name: str, row: Mapping[str, Any], decoding: Decoding | None) -> _Request:
+        task = self.task(name)
+        text = row.get("input")
+        if not isinstance(text, str):
+            raise InputError("There is no text in the field “input”.")
+        section = row.get("section")
+        if section is not None and not isinstance(section, str):
+            raise InputError("The field “section” must be text.")
+        text = check_input(text)
+        before, after = prompt_parts(task, section)
+        if self._backbone.kind == "causal":
+            text = without_special(self._backbone.tokenizer, text)
+            before, after = chat_parts(self._backbone.tokenizer, before, after)
+        decoding, limit = self._within_positions(decoding or task.decoding, task.max_input_tokens)
+        ids, cut = cut_to(self._backbone.tokenizer, before, text, after, limit)
+        read = text if cut is None else text[: len(text) - len(cut.unread_text)].rstrip()
+        return _Request(ids, before + read + after, cut, decoding)
+
+    def _within_positions(self, decoding: Decoding, limit: int) -> tuple[Decoding, int]:
+        """Decoding and input limit, held to the positions that the backbone has."""
+        positions = self._backbone.positions
+        if positions is None:
+            return decoding, limit
+        # An encoder and its decoder have all positions each; a causal model has them once.
+        causal = self._backbone.kind == "causal"
+        most = positions // 2 if causal else positions - 1
+        if decoding.max_new_tokens > most:
+            least = min(decoding.min_new_tokens, most)
+            decoding = replace(decoding, max_new_tokens=most, min_new_tokens=least)
+        return decoding, min(limit, positions - (decoding.max_new_tokens if causal else 0))
+
+    # --- one text, streaming ----------------------------------------------------------------
+
+    def _stream(self, task: str, request: _Request, cancel: threading.Event) -> Iterator[Pair]:
+        columns = _Columns(self._backbone, request)
+        if not self._take_lock(cancel):
+            yield columns.final([[], []], stopped=True)
+            return
+        # From here on the worker frees the lock, however the consumer fares: a slow browser must
+        # not hold up the next request.
+        abandoned = threading.Event()
+        arrivals: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
+        worker = threading.Thread(
+            target=self._work,
+            args=(task, request, arrivals, (cancel, abandoned)),
+            name="generate",
+            daemon=True,
+        )
+        columns.started = time.perf_counter()
+        try:
+            worker.start()
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
+            while True:
+                for arrival in _waiting(arrivals):
+                    if arrival.error is not None:
+                        raise arrival.error
+                    if arrival.rows is not None:
+                        yield columns.final(arrival.rows, stopped=cancel.is_set())
+                        return
+                    columns.add(arrival)
+                yield columns.growing()
+        finally:
+            abandoned.set()
+            worker.join()
+
+    def _take_lock(self, cancel: threading.Event) -> bool:
+        """Wait for the model; False when the wait was cancelled."""
+        while not cancel.is_set():
+            if self._lock.acquire(timeout=0.05):
+                return True
+        return False
+
+    def _work(
+        self,
+        task: str,
+        request: _Request,
+        arrivals: queue.SimpleQueue[_Arrival],
+        stops: tuple[threading.Event, ...],
+    ) -> None:
+        """Generate both columns, in a thread of its own. Frees the lock that `_stream` took."""
+        try:
+            ids, decoding = [request.ids], request.decoding
+            if self.adapters[task].mixes:
+                rows = self._generate(task, SYSTEMS, ids * 2, decoding, stops, arrivals)
+            else:
+                rows = [
+                    self._generate(task, (system,), ids, decoding, stops, arrivals)[0]
+                    for system in SYSTEMS
+                ]
+            last = _Arrival(rows=rows)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the consumer's thread
+            last = _Arrival(error=error)
+        finally:
+            self._lock.release()
+        arrivals.put(last)
+
+    # --- many texts -------------------------------------------------------------------------
+
+    def _batch(
+        self,
+        task: str,
+        requests: list[_Request],
+        batch_size: int,
+        cancel: threading.Event,
+        systems: tuple[str, ...],
+    ) -> Iterator[tuple[int, Pair]]:
+        for places in batches([len(request.ids) for request in requests], batch_size):
+            chunk = [requests[place] for place in places]
+            found = {system: [Summary("", 0, 0.0, "stopped")] * len(chunk) for system in SYSTEMS}
+            for system in systems:
+                if not self._take_lock(cancel):
+                    return
+                started = time.perf_counter()
+                try:
+                    # One column at a time: rows of one column end at similar lengths, so fewer
+                    # steps are spent on rows that have ended than in a mixed batch.
+                    rows = self._generate(
+                        task,
+                        [system] * len(chunk),
+                        [request.ids for request in chunk],
+                        # rows differ in nothing but their ids: the task is one, so is decoding
+                        chunk[0].decoding,
+                        (cancel,),
+                    )
+                finally:
+                    self._lock.release()
+                if cancel.is_set():
+                    return
+                seconds = time.perf_counter() - started
+                found[system] = [self._summary(row, seconds) for row in rows]
+            for place, request, base, lora in zip(
+                places, chunk, found["base"], found["lora"], strict=True
+            ):
+                yield place, Pair(base, lora, request.cut, request.decoding, request.prompt)
+
+    def _summary(self, row: list[int], seconds: float) -> Summary:
+        tokens, ended = until_end(row, self._backbone.ends)
+        text = self._backbone.text_of(tokens)
+        return Summary(text, len(tokens), seconds, "end" if ended else "length")
+
+    # --- the one place that runs the model --------------------------------------------------
+
+    def _generate(
+        self,
+        task: str,
+        systems: Sequence[str],
+        rows: list[list[int]],
+        decoding: Decoding,
+        stops: tuple[threading.Event, ...],
+        arrivals: queue.SimpleQueue[_Arrival] | None = None,
+    ) -> list[list[int]]:
+        """New tokens of each row, end marks and padding included. The lock must be held.
+
+        systems: of each row, "base" or "lora". arrivals: where a greedy run puts every step.
+        """
+        import torch
+        from transformers import StoppingCriteriaList
+
+        input_ids, attention_mask = self._backbone.pad(rows)
+        settings: dict[str, Any] = {
+            "num_beams": decoding.num_beams,  # a direct argument, or PEFT does not see it
+            "max_new_tokens": decoding.max_new_tokens,
+            "do_sample": False,
+            "stopping_criteria": StoppingCriteriaList([_stop_criterion(stops)]),
+        }
+        if decoding.no_repeat_ngram_size:
+            settings["no_repeat_ngram_size"] = decoding.no_repeat_ngram_size
+        if decoding.min_new_tokens:
+            settings["min_new_tokens"] = decoding.min_new_tokens
+        if decoding.num_beams > 1:
+            settings["length_penalty"] = decoding.length_penalty
+        elif arrivals is not None:
+            settings["streamer"] = _streamer(systems, arrivals)
+        if self.adapters[task].mixes or "lora" not in systems:
+            settings["adapter_names"] = [_BASE if name == "base" else task for name in systems]
+        else:
+            self._model.set_adapter(task, inference_mode=True)
+        try:
+            with torch.inference_mode():
+                output = self._model.generate(
+                    input_ids=input_ids, attention_mask=attention_mask, **settings
+                )
+        except (MemoryError, torch.OutOfMemoryError):
+            raise ModelError(
+                "There is not enough memory for this text: use a smaller batch, fewer beams or "
+                "a shorter text."
+            ) from None
+        finally:
+            sweep_hooks(self._model)
+        given = input_ids.shape[1] if self._backbone.kind == "causal" else 1
+        return output[:, given:].tolist()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One text as the model is given it."""
+
+    ids: list[int]
+    prompt: str
+    cut: Cut | None
+    decoding: Decoding
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """From the worker to the consumer: a step's new token by system, the end, or an error."""
+
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    time: float = 0.0
+    rows: list[list[int]] | None = None
+    error: BaseException | None = None
+
+
+class _Columns:
+    """Both columns of one request while they grow. Lives in the consumer's thread."""
+
+    def __init__(self, backbone: Backbone, request: _Request) -> None:
+        self.started = time.perf_counter()
+        self._backbone = backbone
+        self._request = request
+        self._tokens: dict[str, list[int]] = {system: [] for system in SYSTEMS}
+        self._ended: dict[str, float] = {}  # seconds, once the system's end mark has come
+
+    def add(self, arrival: _Arrival) -> None:
+        for system, token in arrival.tokens.items():
+            if system in self._ended:
+                continue  # padding behind the end
+            if token in self._backbone.ends:
+                self._ended[system] = arrival.time - self.started
+            else:
+                self._tokens[system].append(token)
+
+    def growing(self) -> Pair:
+        return self._pair("running")
+
+    def final(self, rows: list[list[int]], *, stopped: bool) -> Pair:
+        for system, row in zip(SYSTEMS, rows, strict=True):
+            tokens, ended = until_end(row, self._backbone.ends)
+            self._tokens[system] = tokens
+            if ended:
+                self._ended.setdefault(system, time.perf_counter() - self.started)
+        return self._pair("stopped" if stopped else "length")
+
+    def _pair(self, unended: str) -> Pair:
+        now = time.perf_counter() - self.started
+        base, lora = (
+            Summary(
+                self._backbone.text_of(self._tokens[system]),
+                len(self._tokens[system]),
+                self._ended.get(system, now),
+                "end" if system in self._ended else unended,
+            )
+            for system in SYSTEMS
+        )
+        return Pair(base, lora, self._request.cut, self._request.decoding, self._request.prompt)
+
+
+def _waiting(arrivals: queue.SimpleQueue[_Arrival]) -> list[_Arrival]:
+    """Everything that has arrived, after waiting a quarter of a second for the first of it."""
+    found = []
+    with contextlib.suppress(queue.Empty):
+        found.append(arrivals.get(timeout=0.25))
+        while True:
+            found.append(arrivals.get_nowait())
+    return found
+
+
+def _streamer(systems: Sequence[str], arrivals: queue.SimpleQueue[_Arrival]) -> Any:
+    """A streamer that puts every step's tokens of all rows on a queue."""
+    from transformers.generation.streamers import BaseStreamer
+
+    class Streamer(BaseStreamer):
+        prompt_seen = False
+
+        def put(self, value: Any) -> None:
+            if not self.prompt_seen:  # the first call brings the start mark, or the prompt
+                self.prompt_seen = True
+                return
+            tokens = dict(zip(systems, value.tolist(), strict=True))
+            arrivals.put(_Arrival(tokens, time.perf_counter()))
+
+        def end(self) -> None:
+            pass
+
+    return Streamer()
+
+
+def _stop_criterion(stops: tuple[threading.Event, ...]) -> Any:
+    import torch
+    from transformers import StoppingCriteria
+
+    class StopOnEvent(StoppingCriteria):
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            stop = any(event.is_set() for event in stops)
+            return torch.full((input_ids.shape[0],), stop, device=input_ids.device)
+
+    return StopOnEvent()
+
+
+def sweep_hooks(model: Any) -> None:
+    """Take off the hooks of PEFT's mixed batch that an exception inside `generate` leaves.
+
+    Left there, they would give later batches this one's adapters.
+    """
+    for module in model.modules():
+        hooks = module._forward_pre_hooks
+        for key, hook in list(hooks.items()):
+            function = getattr(hook, "func", hook)
+            if getattr(function, "__name__", "") == "_adapter_names_pre_forward_hook":
+                del hooks[key]
+                module._forward_pre_hooks_with_kwargs.pop(key, None)
+
+
+def batches(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Places of rows in batches of `size`, longest first; rows of one length keep their order.
+
+    Longest first: what does not fit into memory fails at once, and the time left is not
+    underestimated.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def until_end(row: Sequence[int], ends: frozenset[int]) -> tuple[list[int], bool]:
+    """The tokens before the first end mark, and whether there was one."""
+    for place, token in enumerate(row):
+        if token in ends:
+            return list(row[:place]), True
+    return list(row), False
+
+
+def _set_threads(threads: int | None) -> None:
+    import os
+
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    elif not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(cpu_cores())

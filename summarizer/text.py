@@ -286,7 +286,7 @@ def cut_to(
 
     The prompt stays whole; the end of the text goes, at a token boundary that splits no
     character. The second value is None where everything is read. `tokenizer` is a fast tokenizer
-    of transformers. Special tokens written out in the text ("</s>") are read as plain text.
+    of transformers.
 
     Raises InputError where the prompt alone is longer than `max_tokens`.
     """
