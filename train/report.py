@@ -1,0 +1,61 @@
+"""The record of a run: versions, and its curve as a picture."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from train.recipe import Recipe
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "rouge-score")
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that a run's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def draw_curve(curve: list[dict[str, Any]], recipe: Recipe, path: Path) -> None:
+    """Losses on the left axis, the metric that chooses on the right, over steps."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("matplotlib is not installed: curve.png is left out.", flush=True)
+        return
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for key, label, color in (
+        ("loss", "training loss", "#9aa5b1"),
+        ("eval_loss", "validation loss", "#1f6feb"),
+    ):
+        points = [(entry["step"], entry[key]) for entry in curve if key in entry]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, color=color)
+    axes.set_xlabel("step")
+    axes.set_ylabel("cross-entropy of an answer token")
+    metric = recipe.evaluation.metric
+    points = [
+        (entry["step"], entry[f"eval_{metric}"]) for entry in curve if f"eval_{metric}" in entry
+    ]
+    if points and metric != "loss":
+        right = axes.twinx()
+        right.plot(*zip(*points, strict=True), "o-", color="#c2410c", label=f"validation {metric}")
+        right.set_ylabel(f"{metric} x100 of generated text")
+        right.legend(loc="upper right", frameon=False)
+    axes.legend(loc="upper left", frameon=False)
+    axes.set_title(
+        f"{recipe.name}: LoRA on {recipe.backbone}"
+        if recipe.adapter.method == "lora"
+        else f"{recipe.name}: {recipe.backbone}, all weights"
+    )
+    figure.savefig(path)

@@ -1,0 +1,117 @@
+"""Which checkpoint is the best: ROUGE of what the model generates on the validation rows.
+
+Scores are of generated text, never of teacher-forced logits, and come from rouge_score with the
+stemmer, as eval.run reports them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import isnan
+from statistics import fmean
+from typing import Any
+
+from train.recipe import Evaluation
+
+ROUGE = ("rouge1", "rouge2", "rougeL")
+MEASURES = (*ROUGE, "focus")
+METRICS = (*MEASURES, "rouge1+focus")
+
+
+def generate(
+    model: Any, tokenizer: Any, inputs: Sequence[list[int]], *, batch_size: int, **decoding: Any
+) -> list[str]:
+    """The model's answer to every input, in the inputs' order.
+
+    Batches hold inputs of similar length, longest first, so that too large a batch fails at once.
+
+    Args:
+        inputs: token ids of prompts.
+        decoding: `num_beams`, `max_new_tokens`, ... as transformers' `generate` takes them.
+    """
+    import torch
+
+    order = sorted(range(len(inputs)), key=lambda place: len(inputs[place]), reverse=True)
+    texts = [""] * len(inputs)
+    training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            width = len(inputs[places[0]])
+            pad = [width - len(inputs[place]) for place in places]
+            ids = [
+                inputs[place] + [tokenizer.pad_token_id] * missing
+                for place, missing in zip(places, pad, strict=True)
+            ]
+            mask = [[1] * (width - missing) + [0] * missing for missing in pad]
+            with torch.no_grad():
+                out = model.generate(
+                    input_ids=torch.tensor(ids, device=model.device),
+                    attention_mask=torch.tensor(mask, device=model.device),
+                    do_sample=False,
+                    **decoding,
+                )
+            for place, answer in zip(places, out, strict=True):
+                texts[place] = tokenizer.decode(answer, skip_special_tokens=True).strip()
+    finally:
+        model.train(training)
+    return texts
+
+
+def score(targets: Sequence[str], texts: Sequence[str]) -> list[dict[str, float]]:
+    """ROUGE-1/2/L F-measures x100 (stemmer on) and the focus kept, of each text.
+
+    The focus is eval.clinical's: the share x100 of the target's words outside all templates.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    from eval.clinical import focus_kept
+
+    scorer = RougeScorer(list(ROUGE), use_stemmer=True)
+    rows = []
+    for target, text in zip(targets, texts, strict=True):
+        row = {name: 100 * value.fmeasure for name, value in scorer.score(target, text).items()}
+        row["focus"] = focus_kept(text, target)
+        rows.append(row)
+    return rows
+
+
+def summarise(
+    evaluation: Evaluation, sources: Sequence[str], scores: Sequence[dict[str, float]]
+) -> dict[str, Any]:
+    """Mean scores by source, and one figure for each metric that can choose.
+
+    Returns:
+        `{"sources": {source: {"n", "rouge1", ...}}, "rouge1", ..., "focus", "rouge1+focus"}`.
+    """
+    by_source: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for source, row in zip(sources, scores, strict=True):
+        by_source[source].append(row)
+    result: dict[str, Any] = {
+        "sources": {
+            source: {"n": len(rows), **{name: _mean(rows, name) for name in MEASURES}}
+            for source, rows in by_source.items()
+        }
+    }
+    groups = list(result["sources"].values()) if evaluation.average == "sources" else list(scores)
+    for name in MEASURES:
+        result[name] = _mean(groups, name)
+    result["rouge1+focus"] = (result["rouge1"] + result["focus"]) / 2
+    return result
+
+
+def _mean(rows: Sequence[dict[str, float]], name: str) -> float:
+    values = [row[name] for row in rows if not isnan(row[name])]
+    return fmean(values) if values else 0.0
+
+
+def line(summary: dict[str, Any]) -> str:
+    """ROUGE-1/2/L, focus kept and n by source: `indiana-openi R 59.1/52.0/58.7 F 61.2 (200)`."""
+    return ", ".join(
+        f"{source} R "
+        + "/".join(f"{row[name]:.1f}" for name in ROUGE)
+        + f" F {row['focus']:.1f} ({row['n']})"
+        for source, row in summary["sources"].items()
+    )
