@@ -28,6 +28,7 @@ from summarizer.backbone import (
     load_adapters,
     load_backbone,
     one_line,
+    weights_sha256,
     without_special,
 )
 from summarizer.tasks import Decoding, Task, prompt_parts
@@ -133,6 +134,32 @@ class Engine:
             loaded = ", ".join(self._tasks) or "none"
             raise ModelError(f"No adapter is loaded for the task {name!r} (loaded: {loaded}).")
         return self._tasks[name]
+
+    def record(self, task: str) -> dict[str, Any]:
+        """What text of this task is made with: weights by hash, device, dtype and versions."""
+        import peft
+        import torch
+        import transformers
+
+        info = self.adapters[task]
+        return {
+            "task": task,
+            "backbone": self.backbone_name,
+            "backbone_revision": self.backbone_revision,
+            "backbone_sha256": weights_sha256(self._backbone.path),
+            "adapter": info.path,
+            "adapter_revision": info.revision,
+            "adapter_sha256": weights_sha256(info.path),
+            "prompt": self.task(task).prompt,
+            "max_input_tokens": self.task(task).max_input_tokens,
+            "device": self.device,
+            "dtype": self.dtype,
+            "versions": {
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "peft": peft.__version__,
+            },
+        }
 
     def stream(
         self,
