@@ -4,77 +4,169 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.recipe import Recipe, RecipeError
+from summarizer.backbone import ModelError, is_hub_id, resolve
+from train.errors import RecipeError
+from train.recipe import Recipe
 
 
-def load_tokenizer(recipe: Recipe) -> Any:
-    """The backbone's own tokenizer.
+@dataclass(frozen=True)
+class Source:
+    """Where a backbone's files lie on this machine, and the Hub's revision of them."""
+
+    folder: Path
+    revision: str | None
+
+
+def fetch_backbone(recipe: Recipe) -> Source:
+    """The backbone's folder, downloaded from the Hub if need be: safetensors, never a pickle.
 
     Raises:
-        RecipeError: there is none, or it has no padding or end token.
+        RecipeError: neither a folder nor a model that the Hub gives out.
+    """
+    source = recipe.backbone
+    if recipe.revision is not None and is_hub_id(source):
+        source = f"{source}@{recipe.revision}"
+    try:
+        return Source(*resolve(source, "backbone"))
+    except ModelError as fault:
+        raise RecipeError(f"backbone: {fault}") from None
+
+
+def read_config(recipe: Recipe, source: Source) -> Any:
+    """The backbone's configuration, held against the recipe before any weight is read.
+
+    Raises:
+        RecipeError: another architecture, a limit past its positions, fp16 with a T5.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source.folder)
+    except (OSError, ValueError) as fault:
+        raise RecipeError(f"backbone {recipe.backbone} cannot be read: {_first(fault)}") from None
+    kind = "seq2seq" if config.is_encoder_decoder else "causal"
+    if kind != recipe.architecture:
+        raise RecipeError(
+            f"architecture is {recipe.architecture}, but backbone {recipe.backbone} is {kind}."
+        )
+    if recipe.training.precision == "fp16" and config.model_type.endswith("t5"):
+        raise RecipeError("precision: fp16 overflows in T5 and ends in NaN: use bf16 or fp32.")
+    positions = getattr(config, "max_position_embeddings", None)
+    wanted = max(recipe.max_input_tokens or 0, recipe.max_target_tokens or 0)
+    if kind == "causal":
+        wanted = (recipe.max_input_tokens or 0) + (recipe.max_target_tokens or 0)
+    if positions is not None and not config.model_type.endswith("t5") and wanted > positions:
+        raise RecipeError(
+            f"max_input_tokens: backbone {recipe.backbone} has {positions} positions, and "
+            f"{wanted} are asked for."
+        )
+    if recipe.training.dropout is not None:
+        for key in ("dropout_rate", "dropout", "resid_pdrop", "embd_pdrop"):
+            if hasattr(config, key):
+                setattr(config, key, recipe.training.dropout)
+    return config
+
+
+def load_tokenizer(recipe: Recipe, source: Source) -> Any:
+    """The backbone's tokenizer, set as the engine sets it.
+
+    Raises:
+        RecipeError: there is none, or it has no end token.
     """
     from transformers import AutoTokenizer
 
-    _refuse_missing_folder(recipe)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(recipe.backbone, revision=recipe.revision)
+        tokenizer = AutoTokenizer.from_pretrained(source.folder)
     except (OSError, ValueError) as fault:
         raise RecipeError(f"backbone {recipe.backbone} has no tokenizer: {_first(fault)}") from None
     if tokenizer.eos_token_id is None:
         raise RecipeError(f"The tokenizer of backbone {recipe.backbone} has no end token.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.split_special_tokens = recipe.architecture == "seq2seq"
     tokenizer.model_max_length = int(1e9)  # the recipe's limits hold, not a warning's
     return tokenizer
 
 
-def load_backbone(recipe: Recipe) -> Any:
-    """The pretrained model, frozen as it is; only safetensors is read.
+def load_backbone(recipe: Recipe, source: Source, config: Any, tokenizer: Any) -> Any:
+    """The pretrained model, quantised if the recipe says so.
 
     Raises:
-        RecipeError: it is not there, or not of the recipe's architecture.
+        RecipeError: its weights cannot be read.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
+    from transformers.utils import logging
 
-    _refuse_missing_folder(recipe)
+    factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    extra: dict[str, Any] = {}
+    if recipe.adapter.use_4bit or recipe.adapter.use_8bit:
+        extra["quantization_config"] = _quantisation(recipe)
+        if torch.cuda.is_available():
+            extra["device_map"] = {"": int(os.environ.get("LOCAL_RANK", 0))}
+    logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(recipe.backbone, revision=recipe.revision)
-        if recipe.training.dropout is not None:
-            for key in ("dropout_rate", "dropout"):
-                if hasattr(config, key):
-                    setattr(config, key, recipe.training.dropout)
-        model = AutoModelForSeq2SeqLM.from_pretrained(
-            recipe.backbone,
-            revision=recipe.revision,
+        model = factory.from_pretrained(
+            source.folder,
             config=config,
             dtype=getattr(torch, recipe.training.weights_dtype),
             use_safetensors=True,
+            **extra,
         )
     except (OSError, ValueError) as fault:
         raise RecipeError(f"backbone {recipe.backbone} cannot be loaded: {_first(fault)}") from None
-    if recipe.training.gradient_checkpointing:
-        model.config.use_cache = False
-        model.enable_input_require_grads()
+    given = model.generation_config
+    ends = given.eos_token_id if given.eos_token_id is not None else tokenizer.eos_token_id
+    # The recipe decodes, not the backbone's own habits (BART's beams and least length).
+    model.generation_config = GenerationConfig(
+        bos_token_id=given.bos_token_id,
+        eos_token_id=ends,
+        pad_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=given.decoder_start_token_id,
+        forced_bos_token_id=given.forced_bos_token_id,
+    )
     return model
 
 
 def with_adapter(recipe: Recipe, model: Any) -> Any:
-    """The backbone with a fresh adapter on it, seeded by the recipe; or all of it, to be tuned."""
+    """The backbone with a fresh adapter on it, seeded by the recipe; or all of it, to be tuned.
+
+    Raises:
+        RecipeError: target_modules names no layer of this backbone.
+    """
     import torch
-    from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     torch.manual_seed(recipe.seed)
     chosen = recipe.adapter
     if chosen.method == "full":
         return model
+    if chosen.use_4bit or chosen.use_8bit:
+        # Gradient checkpointing is the Trainer's to turn on.
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if chosen.init_from is not None:
-        return PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
-    config = LoraConfig(
+        try:
+            return PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
+        except (OSError, ValueError, RuntimeError) as fault:
+            raise RecipeError(f"init_from {chosen.init_from}: {_first(fault)}") from None
+    try:
+        return get_peft_model(model, lora_config(recipe))
+    except ValueError as fault:
+        raise RecipeError(f"target_modules: {_first(fault)}") from None
+
+
+def lora_config(recipe: Recipe) -> Any:
+    """The recipe's adapter as PEFT writes it down."""
+    from peft import LoraConfig, TaskType
+
+    chosen = recipe.adapter
+    causal = recipe.architecture == "causal"
+    return LoraConfig(
         r=chosen.lora_rank,
         lora_alpha=chosen.lora_alpha,
         lora_dropout=chosen.lora_dropout,
@@ -82,82 +174,99 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
         use_rslora=chosen.use_rslora,
         use_dora=chosen.use_dora,
         bias="none",
-        task_type=TaskType.SEQ_2_SEQ_LM,
+        task_type=TaskType.CAUSAL_LM if causal else TaskType.SEQ_2_SEQ_LM,
     )
-    try:
-        return get_peft_model(model, config)
-    except ValueError as fault:
-        raise RecipeError(
-            f"target_modules does not fit {recipe.backbone}: {_first(fault)}"
-        ) from None
 
 
-def save_adapter(recipe: Recipe, model: Any, folder: Path) -> None:
-    """Write the adapter as PEFT reads it, in bf16, named by a backbone that others can find."""
+def save_adapter(
+    recipe: Recipe, model: Any, folder: Path, revision: str | None, state: dict | None = None
+) -> None:
+    """Write the adapter as PEFT reads it, in bf16, named by a backbone that others can find.
+
+    With method: full, write the whole model instead.
+
+    Args:
+        revision: the Hub's, of the backbone.
+        state: the model's weights, where they are gathered from several processes.
+    """
     import torch
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.adapter.method == "full":
-        half = copy.deepcopy(model).to(torch.bfloat16)
-        half.save_pretrained(folder)
-        return
-    state = {
-        name: value.detach().to("cpu", torch.bfloat16).contiguous()
-        for name, value in get_peft_model_state_dict(model).items()
-    }
-    weights = folder / "adapter_model.safetensors"
-    save_file(state, weights, metadata={"format": "pt"})
-    weights.chmod(0o644)  # safetensors writes for the owner alone
-    config = copy.deepcopy(model.peft_config["default"])
-    config.base_model_name_or_path = portable_name(recipe.backbone)
-    config.revision = recipe.revision
-    config.inference_mode = True
-    config.save_pretrained(folder)
+        state = model.state_dict() if state is None else state
+        # Tied weights are one tensor before and after: they are stored once.
+        halves = {value.data_ptr(): value.to(torch.bfloat16) for value in state.values()}
+        half = {name: halves[value.data_ptr()] for name, value in state.items()}
+        model.save_pretrained(folder, state_dict=half)
+    else:
+        adapter = get_peft_model_state_dict(model, state_dict=state)
+        half = {
+            name: value.detach().to("cpu", torch.bfloat16).contiguous()
+            for name, value in adapter.items()
+        }
+        save_file(half, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        config = copy.deepcopy(model.peft_config["default"])
+        config.base_model_name_or_path = portable_name(recipe.backbone)
+        config.revision = revision
+        config.inference_mode = True
+        config.save_pretrained(folder)
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def portable_name(backbone: str) -> str:
     """A backbone's name that means the same on another machine: a Hub id or a relative path."""
     path = Path(backbone)
     if not path.is_absolute():
-        return backbone.rstrip("/")
+        return backbone.rstrip("/").partition("@")[0]
     for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
         if path.resolve().is_relative_to(folder):
             return path.resolve().relative_to(folder).as_posix()
     return f"models/{path.name}"
 
 
-def base_record(recipe: Recipe) -> dict[str, Any]:
+def base_record(recipe: Recipe, source: Source) -> dict[str, Any]:
     """Name and fingerprint of the backbone: one SHA-256 over its weight files, in name order."""
-    record: dict[str, Any] = {"name": portable_name(recipe.backbone), "revision": recipe.revision}
-    folder = Path(recipe.backbone)
-    if folder.is_dir():
-        digest = hashlib.sha256()
-        for file in sorted(folder.glob("*.safetensors")):
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        record["sha256"] = digest.hexdigest()
-    return record
+    digest = hashlib.sha256()
+    for file in sorted(source.folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return {
+        "name": portable_name(recipe.backbone),
+        "revision": source.revision,
+        "sha256": digest.hexdigest(),
+    }
 
 
 def count_parameters(model: Any) -> tuple[int, int]:
-    """Trainable parameters and all of them, the adapter's included; a tied weight counts once."""
+    """Trainable parameters and all of them, the adapter's included; a tied weight counts once.
+
+    A weight packed in 4 bits counts as the two weights that its byte holds.
+    """
     trainable = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    return trainable, sum(value.numel() for value in model.parameters())
+    total = sum(
+        value.numel() * (2 if type(value).__name__ == "Params4bit" else 1)
+        for value in model.parameters()
+    )
+    return trainable, total
 
 
-def _refuse_missing_folder(recipe: Recipe) -> None:
-    """A path that is not there must not be asked for on the Hub."""
-    path = Path(recipe.backbone)
-    looks_local = recipe.backbone.startswith((".", "/", "models/", "runs/"))
-    if looks_local and not (path / "config.json").is_file():
-        raise RecipeError(f"There is no model in {recipe.backbone}: name one with --backbone.")
-    if path.is_dir():
-        kind = json.loads((path / "config.json").read_text()).get("model_type")
-        if kind is None:
-            raise RecipeError(f"{recipe.backbone}/config.json names no model_type.")
+def _quantisation(recipe: Recipe) -> Any:
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if recipe.adapter.use_8bit:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    wide = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if wide else torch.float32,
+    )
 
 
 def _first(fault: Exception) -> str:

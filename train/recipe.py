@@ -1,4 +1,4 @@
-"""A training run as data: strict YAML -> frozen dataclasses.
+"""A training run as data: a YAML file in train/recipes -> frozen dataclasses.
 
 A recipe names everything that a run depends on. Keys that no field answers to, values of the wrong
 type and combinations that cannot work are refused here, before anything is read or downloaded, in
@@ -11,19 +11,17 @@ This module does not know torch, data or models.
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
+from train.errors import RecipeError
+from train.strict import build, override, parse_overrides, read_yaml
+
+__all__ = ["Recipe", "RecipeError", "check", "load_recipe", "parse_overrides"]
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class RecipeError(ValueError):
-    """A recipe or an override that cannot be run; the message names the key."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,8 @@ class Adapter:
     use_rslora: bool = False  # scale by alpha / sqrt(rank): arXiv 2312.03732
     use_dora: bool = False  # magnitude and direction apart: arXiv 2402.09353
     init_from: str | None = None  # an adapter folder to go on from
-    use_8bit: bool = False  # backbone in LLM.int8
-    use_4bit: bool = False  # backbone in NF4 (QLoRA)
+    use_8bit: bool = False  # backbone in LLM.int8 (arXiv 2208.07339)
+    use_4bit: bool = False  # backbone in NF4: QLoRA (arXiv 2305.14314)
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,16 @@ class DataFile:
     sources: list[str] | None = None  # keep only these
     sections: list[str] | None = None  # keep only these (canonical names)
 
+    @classmethod
+    def from_text(cls, text: str) -> DataFile:
+        return cls(text)
+
 
 @dataclass(frozen=True)
 class Data:
     """Which rows are shown, and how often."""
 
-    data_dir: str = ""
+    data_dir: str = ""  # empty: data/<task>
     train: list[DataFile] = field(default_factory=lambda: [DataFile("train.jsonl")])
     validation: list[DataFile] = field(default_factory=lambda: [DataFile("validation.jsonl")])
     source_weights: dict[str, float] = field(default_factory=dict)  # times the file's weight
@@ -64,8 +66,50 @@ class Data:
     max_source_share: float | None = None  # of an epoch's rows, in (0, 1]
     section_dropout: float = 0.0  # share of training rows shown without their section
     long_targets: Literal["cut", "drop"] = "cut"  # training targets past max_target_tokens
+    packing: bool = False  # causal models: several rows in one sequence, none sees another
+    packed_tokens: int = 1024  # length of such a sequence
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """How `python -m train.prepare` makes data_dir: from one of the Hub, files or publishers."""
+
+    hub: str | None = None  # a data set's id
+    hub_config: str | None = None
+    hub_revision: str | None = None
+    files: list[str] = field(default_factory=list)  # local JSONL, CSV, Excel or Parquet
+    published: list[str] = field(default_factory=list)  # names in train/published.py
+    columns: dict[str, str] = field(default_factory=dict)  # our field -> the column there
+    split: Literal["official", "random", "group"] = "random"
+    official: dict[str, str] = field(default_factory=dict)  # our split -> its name there
+    shares: list[float] = field(default_factory=lambda: [0.8, 0.1, 0.1])
+    split_seed: int = 0
+    group_by: str | None = None  # a field, such as patient: a group is in one split
+    min_input_characters: int = 1
+    min_target_characters: int = 1
+    max_target_characters: int | None = None
+    leaks: Literal["fail", "drop", "allow"] = "fail"  # drop: from training, never from a test
+    near_duplicate: float = 0.8  # Jaccard similarity of word 5-grams that counts as a leak
+    max_rows: int | None = None  # of each split, for a try
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Seed 004's three ways to serve many kinds of report."""
+
+    # One model that is told the segment: it stands in the prompt's {section}.
+    input_feature: Literal["modality", "clinic", "section"] | None = None
+    # An adapter for each cluster of reporting style; train.prepare finds the clusters.
+    clusters: int | None = None
+    cluster_by: str = "clinic"  # whose reports share a style
+    cluster: int | None = None  # train this one alone; None: one after the other
+    # More of the rare: rows of a segment are shown up to this share of the commonest one's.
+    augment: Literal["modality", "clinic", "section", "source"] | None = None
+    augment_share: float = 0.25
+    augment_copies: int = 4  # most copies of a row
+    shuffle_findings: bool = True  # the copies' sentences in another order (inputs only)
 
 
 @dataclass(frozen=True)
@@ -74,12 +118,14 @@ class Training:
 
     num_epochs: float = 5.0
     max_steps: int | None = None  # overrides num_epochs
-    batch_size: int = 16  # rows a device and forward pass
+    batch_size: int = 16  # rows (or packed sequences) a device and forward pass
     gradient_accumulation_steps: int = 1
     learning_rate: float = 1e-3
     lr_scheduler: Literal["linear", "cosine", "constant", "cosine_with_min_lr"] = "linear"
     warmup: float = 0.05  # below 1: share of all steps; else steps
-    optimizer: str = "adamw_torch"
+    optimizer: Literal[
+        "adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor"
+    ] = "adamw_torch"
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
     max_grad_norm: float = 1.0
@@ -93,6 +139,7 @@ class Training:
     logging_steps: int = 20
     max_minutes: float | None = None  # ends cleanly with the best so far
     save_minutes: float = 5.0  # at most so much is lost to a kill, besides each evaluation's save
+    use_wandb: bool = False  # Weights & Biases besides TensorBoard
 
 
 @dataclass(frozen=True)
@@ -101,9 +148,7 @@ class Evaluation:
 
     every_epochs: float = 1.0
     metric: Literal["rouge1", "rouge2", "rougeL", "focus", "rouge1+focus", "loss"] = "rougeL"
-    average: Literal["sources", "rows"] = (
-        "sources"  # mean over sources of their means, or over rows
-    )
+    average: Literal["sources", "rows"] = "sources"  # mean of the sources' means, or of all rows
     sources: list[str] | None = None  # the sources that choose; None: all
     batch_size: int = 64
     max_rows: int | None = None  # of validation, evenly over sources
@@ -140,6 +185,8 @@ class Recipe:
     data: Data = field(default_factory=Data)
     training: Training = field(default_factory=Training)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    prepare: Prepare = field(default_factory=Prepare)
+    scaling: Scaling = field(default_factory=Scaling)
     seed: int = 0
     output_dir: str = ""  # empty: models/<name>
     run_dir: str = ""  # checkpoints and logs; empty: runs/<output_dir>
@@ -160,106 +207,16 @@ def load_recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
         RecipeError: no such recipe; an unknown key; a wrong type; an impossible combination.
     """
     path = _find(name)
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise RecipeError(f"{path} is not valid YAML: {_one_line(fault)}.") from None
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path} must hold keys and values, not {_kind(raw)}.")
+    raw = read_yaml(path)
     raw.setdefault("name", path.stem)
     for key, value in (overrides or {}).items():
-        _override(raw, key, value)
-    return check(_with_defaults(_build(Recipe, raw, "")))
+        override(Recipe, raw, key, value)
+    return check(_with_defaults(build(Recipe, raw)))
 
 
-def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["--lora_rank", "8", "--use_dora"]` -> `{"lora_rank": 8, "use_dora": True}`.
-
-    Values are read as YAML, so `--target_modules '[q, v]'` is a list; a flag alone is true.
-
-    Raises:
-        RecipeError: a value without a key.
-    """
-    overrides: dict[str, Any] = {}
-    position = 0
-    while position < len(arguments):
-        argument = arguments[position]
-        position += 1
-        if not argument.startswith("--"):
-            raise RecipeError(f"{argument!r} is not an option: write --key value.")
-        key, has_value, text = argument[2:].partition("=")
-        if not has_value:
-            if position < len(arguments) and not arguments[position].startswith("--"):
-                text = arguments[position]
-                position += 1
-            else:
-                text = "true"
-        try:
-            overrides[key.replace("-", "_")] = yaml.safe_load(text) if text else None
-        except yaml.YAMLError:
-            overrides[key.replace("-", "_")] = text
-    return overrides
-
-
-def check(recipe: Recipe) -> Recipe:
-    """Refuse what cannot work, before anything is read or downloaded.
-
-    Raises:
-        RecipeError: one sentence that names the key.
-    """
-    adapter, data, training, evaluation = (
-        recipe.adapter,
-        recipe.data,
-        recipe.training,
-        recipe.evaluation,
-    )
-    for key, value in (
-        ("lora_rank", adapter.lora_rank),
-        ("lora_alpha", adapter.lora_alpha),
-        ("batch_size", training.batch_size),
-        ("gradient_accumulation_steps", training.gradient_accumulation_steps),
-        ("learning_rate", training.learning_rate),
-        ("num_epochs", training.num_epochs),
-        ("logging_steps", training.logging_steps),
-        ("evaluation.every_epochs", evaluation.every_epochs),
-        ("evaluation.batch_size", evaluation.batch_size),
-    ):
-        if not value > 0:
-            raise RecipeError(f"{key} must be above 0, not {value}.")
-    for key, value in (
-        ("lora_dropout", adapter.lora_dropout),
-        ("section_dropout", data.section_dropout),
-        ("label_smoothing", training.label_smoothing),
-        ("dropout", training.dropout or 0.0),
-    ):
-        if not 0 <= value <= (1 if key == "section_dropout" else 0.99):
-            raise RecipeError(f"{key} is a share from 0 to 1, not {value}.")
-    if data.max_source_share is not None and not 0 < data.max_source_share <= 1:
-        raise RecipeError(
-            f"max_source_share must be above 0 and at most 1, not {data.max_source_share}."
-        )
-    if adapter.use_8bit and adapter.use_4bit:
-        raise RecipeError("use_8bit and use_4bit exclude each other: choose one.")
-    if adapter.method == "full":
-        for key in ("use_8bit", "use_4bit", "use_dora", "use_rslora"):
-            if getattr(adapter, key):
-                raise RecipeError(f"{key} needs method: lora; a full fine-tuning cannot use it.")
-    if training.precision == "fp16" and "t5" in recipe.backbone.lower():
-        raise RecipeError(
-            "precision: fp16 overflows in T5 and FLAN-T5 and ends in NaN: use bf16 or fp32."
-        )
-    return recipe
-
-
-def field_names() -> dict[str, list[str]]:
-    """Every leaf of a recipe: its own name -> the dotted paths that end in it."""
-    names: dict[str, list[str]] = {}
-    for path, leaf in _leaves(Recipe, ""):
-        names.setdefault(leaf, []).append(path)
-    return names
-
-
-# --- from YAML to dataclasses -------------------------------------------------------------------
+def recipe_names() -> list[str]:
+    """The recipes that can be named, sorted."""
+    return sorted(file.stem for file in RECIPES.glob("*.yaml"))
 
 
 def _find(name: str) -> Path:
@@ -270,139 +227,175 @@ def _find(name: str) -> Path:
         return path
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.yaml")))
+        known = ", ".join(recipe_names())
         raise RecipeError(f"There is no recipe {name!r}; the recipes are {known}.")
     return path
-
-
-def _override(raw: dict[str, Any], key: str, value: Any) -> None:
-    names = field_names()
-    paths = [key] if any(key in found for found in names.values()) else names.get(key, [])
-    if not paths:
-        raise RecipeError(f"{key} is not a key of a recipe; --help lists them.")
-    # batch_size is training's and evaluation's: the first section in the recipe's order wins.
-    *sections, leaf = min(paths, key=_precedence).split(".")
-    place = raw
-    for section in sections:
-        place = place.setdefault(section, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"{section} must hold keys and values, not {_kind(place)}.")
-    place[leaf] = value
-
-
-def _precedence(path: str) -> int:
-    order = ["", "adapter", "data", "training", "evaluation", "decoding"]
-    return order.index(path.rpartition(".")[0])
-
-
-def _leaves(kind: type, prefix: str) -> typing.Iterator[tuple[str, str]]:
-    hints = typing.get_type_hints(kind)
-    for entry in dataclasses.fields(kind):
-        path = f"{prefix}{entry.name}"
-        if dataclasses.is_dataclass(hints[entry.name]):
-            yield from _leaves(hints[entry.name], f"{path}.")
-        else:
-            yield path, entry.name
-
-
-def _build(kind: type, raw: Any, where: str) -> Any:
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{where or 'A recipe'} must hold keys and values, not {_kind(raw)}.")
-    hints = typing.get_type_hints(kind)
-    values = {}
-    for key, value in raw.items():
-        path = f"{where}.{key}" if where else str(key)
-        if key not in hints:
-            known = ", ".join(hints)
-            raise RecipeError(f"{path} is not a key of a recipe; known here: {known}.")
-        values[key] = _convert(hints[key], value, path)
-    missing = [
-        entry.name
-        for entry in dataclasses.fields(kind)
-        if entry.name not in values
-        and entry.default is dataclasses.MISSING
-        and entry.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        prefix = f"{where}." if where else ""
-        raise RecipeError(f"{prefix}{missing[0]} is missing.")
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, path: str) -> Any:
-    """The value as the type `hint`, or a RecipeError that names `path`."""
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        faults = []
-        for option in options:
-            if option is type(None):
-                continue
-            try:
-                return _convert(option, value, path)
-            except RecipeError as fault:
-                faults.append(fault)
-        raise faults[-1]
-    if origin is Literal:
-        if value in typing.get_args(hint):
-            return value
-        raise RecipeError(
-            f"{path} must be one of {', '.join(typing.get_args(hint))}, not {value!r}."
-        )
-    if dataclasses.is_dataclass(hint):
-        if hint is DataFile and isinstance(value, str):
-            value = {"path": value}
-        return _build(hint, value, path)
-    if origin is list:
-        if isinstance(value, str):
-            value = [value]
-        if not isinstance(value, list):
-            raise RecipeError(f"{path} must be a list, not {_kind(value)}.")
-        (inner,) = typing.get_args(hint)
-        return [_convert(inner, item, f"{path}[{place}]") for place, item in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise RecipeError(f"{path} must hold keys and values, not {_kind(value)}.")
-        _, inner = typing.get_args(hint)
-        return {str(key): _convert(inner, item, f"{path}.{key}") for key, item in value.items()}
-    return _scalar(hint, value, path)
-
-
-def _scalar(hint: type, value: Any, path: str) -> Any:
-    if hint is bool and isinstance(value, bool):
-        return value
-    if hint is str and isinstance(value, str):
-        return value
-    if hint in (int, float) and not isinstance(value, bool):
-        if isinstance(value, str):  # YAML reads 1e-3 as text
-            try:
-                value = float(value)
-            except ValueError:
-                raise RecipeError(f"{path} must be a number, not {value!r}.") from None
-        if isinstance(value, (int, float)) and (hint is float or value == int(value)):
-            return hint(value)
-    name = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[hint]
-    raise RecipeError(f"{path} must be {name}, not {value!r}.")
 
 
 def _with_defaults(recipe: Recipe) -> Recipe:
     output_dir = recipe.output_dir or f"models/{recipe.name}"
     slug = "-".join(part for part in Path(output_dir).parts if part not in ("/", "..", "."))
-    data = recipe.data
-    if not data.data_dir:
-        data = dataclasses.replace(data, data_dir=f"data/{recipe.task}")
+    data_dir = recipe.data.data_dir or f"data/{recipe.task}"
     return dataclasses.replace(
-        recipe, output_dir=output_dir, run_dir=recipe.run_dir or f"runs/{slug}", data=data
+        recipe,
+        output_dir=output_dir,
+        run_dir=recipe.run_dir or f"runs/{slug}",
+        data=dataclasses.replace(recipe.data, data_dir=data_dir),
     )
 
 
-def _kind(value: Any) -> str:
-    return {dict: "keys and values", list: "a list", str: "text", type(None): "nothing"}.get(
-        type(value), f"{value!r}"
-    )
+# --- what cannot work ---------------------------------------------------------------------------
 
 
-def _one_line(fault: Exception) -> str:
-    return " ".join(str(fault).split())
+def check(recipe: Recipe) -> Recipe:
+    """Refuse what cannot work, before anything is read or downloaded.
+
+    Raises:
+        RecipeError: one sentence that names the key.
+    """
+    _check_ranges(recipe)
+    _check_adapter(recipe)
+    _check_precision(recipe)
+    _check_architecture(recipe)
+    _check_prepare(recipe)
+    _check_scaling(recipe)
+    return recipe
+
+
+def _check_ranges(recipe: Recipe) -> None:
+    adapter, training, evaluation = recipe.adapter, recipe.training, recipe.evaluation
+    above_zero = {
+        "lora_rank": adapter.lora_rank,
+        "lora_alpha": adapter.lora_alpha,
+        "batch_size": training.batch_size,
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "learning_rate": training.learning_rate,
+        "num_epochs": training.num_epochs,
+        "max_steps": training.max_steps,
+        "logging_steps": training.logging_steps,
+        "max_minutes": training.max_minutes,
+        "max_input_tokens": recipe.max_input_tokens,
+        "max_target_tokens": recipe.max_target_tokens,
+        "packed_tokens": recipe.data.packed_tokens,
+        "evaluation.every_epochs": evaluation.every_epochs,
+        "evaluation.batch_size": evaluation.batch_size,
+        "patience": evaluation.patience,
+        "max_train_rows": recipe.data.max_train_rows,
+        "max_validation_rows": recipe.data.max_validation_rows,
+    }
+    for key, value in above_zero.items():
+        if value is not None and not value > 0:
+            raise RecipeError(f"{key} must be above 0, not {value}.")
+    below_one = {
+        "lora_dropout": adapter.lora_dropout,
+        "label_smoothing": training.label_smoothing,
+        "dropout": training.dropout,
+    }
+    for key, value in below_one.items():
+        if value is not None and not 0 <= value < 1:
+            raise RecipeError(f"{key} is a share from 0 to below 1, not {value}.")
+    if not 0 <= recipe.data.section_dropout <= 1:
+        raise RecipeError(
+            f"section_dropout is a share from 0 to 1, not {recipe.data.section_dropout}."
+        )
+    for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
+        if getattr(training, key) < 0:
+            raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")
+    share = recipe.data.max_source_share
+    if share is not None and not 0 < share <= 1:
+        raise RecipeError(f"max_source_share must be above 0 and at most 1, not {share}.")
+
+
+def _check_adapter(recipe: Recipe) -> None:
+    adapter = recipe.adapter
+    if adapter.use_8bit and adapter.use_4bit:
+        raise RecipeError("use_8bit and use_4bit exclude each other: choose one.")
+    if adapter.method == "full":
+        for key in ("use_8bit", "use_4bit", "use_dora", "use_rslora", "init_from"):
+            if getattr(adapter, key):
+                raise RecipeError(
+                    f"{key} needs method: lora; a full fine-tuning trains every weight as it is."
+                )
+    if (adapter.use_8bit or adapter.use_4bit) and not _installed("bitsandbytes"):
+        key = "use_4bit" if adapter.use_4bit else "use_8bit"
+        raise RecipeError(f"{key} needs bitsandbytes: install requirements.txt.")
+    if recipe.training.optimizer.endswith("8bit") and not _installed("bitsandbytes"):
+        raise RecipeError("optimizer in 8 bits needs bitsandbytes: install requirements.txt.")
+    if recipe.training.use_wandb and not _installed("wandb"):
+        raise RecipeError("use_wandb needs Weights & Biases: run pip install wandb.")
+
+
+def _check_precision(recipe: Recipe) -> None:
+    family = recipe.backbone.lower().rpartition("/")[2]
+    if recipe.training.precision == "fp16" and (
+        "t5" in family or recipe.backbone.startswith("models/")
+    ):
+        raise RecipeError(
+            "precision: fp16 overflows in T5 and FLAN-T5 and ends in NaN: use bf16 or fp32."
+        )
+    if recipe.training.precision == "fp16" and recipe.training.weights_dtype == "bfloat16":
+        raise RecipeError("weights_dtype: bfloat16 and precision: fp16 exclude each other.")
+    if recipe.adapter.method == "full" and recipe.training.weights_dtype == "bfloat16":
+        raise RecipeError(
+            "weights_dtype: bfloat16 loses a full fine-tuning's small updates: use float32."
+        )
+
+
+def _check_architecture(recipe: Recipe) -> None:
+    data = recipe.data
+    if data.packing and recipe.architecture == "seq2seq":
+        raise RecipeError(
+            "packing needs architecture: causal; an encoder-decoder's inputs and answers are two "
+            "sequences."
+        )
+    if data.packing and recipe.max_input_tokens and recipe.max_target_tokens:
+        longest = recipe.max_input_tokens + recipe.max_target_tokens
+        if longest > data.packed_tokens:
+            raise RecipeError(
+                f"packed_tokens ({data.packed_tokens}) must hold max_input_tokens and "
+                f"max_target_tokens together ({longest})."
+            )
+    if recipe.architecture == "causal" and recipe.training.label_smoothing:
+        raise RecipeError("label_smoothing needs architecture: seq2seq.")
+
+
+def _check_prepare(recipe: Recipe) -> None:
+    prepare = recipe.prepare
+    named = [key for key in ("hub", "files", "published") if getattr(prepare, key)]
+    if len(named) > 1:
+        raise RecipeError(f"prepare.{named[0]} and prepare.{named[1]} exclude each other.")
+    if len(prepare.shares) != 3 or min(prepare.shares) <= 0 or abs(sum(prepare.shares) - 1) > 1e-6:
+        raise RecipeError(
+            "prepare.shares must be three numbers above 0 that add up to 1: train, validation, test."
+        )
+    if prepare.split == "group" and not prepare.group_by:
+        raise RecipeError("prepare.split: group needs prepare.group_by, such as patient.")
+    if not 0 < prepare.near_duplicate <= 1:
+        raise RecipeError("prepare.near_duplicate is a similarity above 0 and at most 1.")
+    if prepare.max_target_characters is not None and (
+        prepare.max_target_characters < prepare.min_target_characters
+    ):
+        raise RecipeError("prepare.max_target_characters is below min_target_characters.")
+
+
+def _check_scaling(recipe: Recipe) -> None:
+    scaling = recipe.scaling
+    if scaling.clusters is not None and scaling.clusters < 2:
+        raise RecipeError(f"scaling.clusters must be at least 2, not {scaling.clusters}.")
+    if scaling.cluster is not None and not 0 <= scaling.cluster < (scaling.clusters or 0):
+        raise RecipeError("scaling.cluster must be a number from 0 to below scaling.clusters.")
+    if not 0 < scaling.augment_share <= 1:
+        raise RecipeError("scaling.augment_share must be above 0 and at most 1.")
+    if scaling.augment_copies < 1:
+        raise RecipeError("scaling.augment_copies must be at least 1.")
+    if scaling.input_feature in ("modality", "clinic") and (
+        recipe.prompt is None or "{section}" not in recipe.prompt
+    ):
+        raise RecipeError(
+            f"scaling.input_feature: {scaling.input_feature} needs a prompt with {{section}}, where "
+            "it is told to the model."
+        )
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -3,13 +3,66 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from train.data import Rows, file_sha256
+from train.model import Source, base_record, count_parameters
 from train.recipe import Recipe
 
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "rouge-score")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "tokenizers",
+    "rouge-score",
+    "bitsandbytes",
+)
+
+
+def run_record(
+    recipe: Recipe, trainer: Any, rows: Rows, validation: Rows, source: Source
+) -> dict[str, Any]:
+    """run.json: all that it takes to say what an adapter is and to make it again."""
+    trainable, total = count_parameters(trainer.model)
+    progress = trainer.progress
+    best = progress["best"]
+    weights = trainer.best_dir / "adapter_model.safetensors"
+    return {
+        "recipe": recipe.to_dict(),
+        "data": {
+            "train": {
+                "files": rows.files,
+                "rows": len(rows.rows),
+                "sources": dict(Counter(row["source"] for row in rows.rows)),
+                "dropped": dict(rows.dropped),
+            },
+            "validation": {
+                "files": validation.files,
+                "rows": len(validation.rows),
+                "sources": dict(Counter(row["source"] for row in validation.rows)),
+            },
+        },
+        "versions": versions(),
+        "seed": recipe.seed,
+        "device": trainer.device_name,
+        "processes": trainer.args.world_size,
+        "curve": progress["curve"],
+        "seconds": round(progress["seconds"], 1),
+        "steps": trainer.state.global_step,
+        "tokens": progress["tokens"],
+        "tokens_per_second": round(progress["tokens"] / max(progress["training_seconds"], 1e-9), 1),
+        "peak_memory_bytes": trainer.peak_memory(),
+        "trainable_parameters": trainable,
+        "parameters": total,
+        "base": base_record(recipe, source),
+        "selected": {key: best[key] for key in ("step", "metric", "value")},
+        "validation_scores": best["scores"],
+        "adapter_sha256": file_sha256(weights) if weights.is_file() else None,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,8 @@
 Run as:
     python -m train.run radiology
     python -m train.run dialogue --lora_rank 32 --learning_rate 5e-4 --output_dir runs/try
-    python -m train.run train/recipes/question.yaml --max_minutes 10
+    python -m train.run question-flan-t5-large --dry-run --price_per_hour 2.50
+    accelerate launch -m train.run radiology-t5-small        # several GPUs
 
 Any value of the recipe can be given as --key value. A run that is killed goes on when the same
 command is given again, and ends with the adapter that it would have had. One line is printed for
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -22,14 +24,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train.recipe import Recipe, RecipeError, field_names, load_recipe, parse_overrides
+from train.errors import RunError, UserError
+from train.recipe import Recipe, load_recipe, parse_overrides, recipe_names
+from train.strict import field_names
 
 # Values that say where and how long, not what: a run may change them and go on.
-_NOT_THE_RUN = ("output_dir", "run_dir", "notice", "max_minutes", "save_minutes", "logging_steps")
-
-
-class RunError(RuntimeError):
-    """A run that cannot start or go on; the message is one sentence that says what to do."""
+_NOT_THE_RUN = (
+    "output_dir",
+    "run_dir",
+    "notice",
+    "max_minutes",
+    "save_minutes",
+    "logging_steps",
+    "use_wandb",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,15 +45,29 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(arguments)
     try:
         recipe = load_recipe(options.recipe, parse_overrides(rest))
-        result = train(recipe, fresh=options.fresh)
-    except (RecipeError, RunError, ValueError) as fault:
-        if not _worded_for_the_user(fault):
-            raise
+        if options.dry_run:
+            from train.estimate import dry_run
+
+            dry_run(recipe, gpu=options.gpu, price_per_hour=options.price_per_hour)
+            return 0
+        for one in each_cluster(recipe):
+            result = train(one, fresh=options.fresh)
+            if result is None:
+                return 130
+            if is_first_process():
+                print(json.dumps(result), flush=True)
+    except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
-    if result is None:
-        return 130
-    print(json.dumps(result), flush=True)
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        print(
+            f"error: No space is left on the disk of {recipe.run_dir} or {recipe.output_dir}: "
+            "free some, and the same command goes on from the last checkpoint.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 
@@ -60,104 +82,144 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
         interrupted and can go on.
 
     Raises:
-        RecipeError, DataError, RunError: with one sentence for the person who started it.
+        UserError: with one sentence for the person who started it.
     """
-    from train.data import load_train, load_validation, tokenise
-    from train.model import load_backbone, load_tokenizer, with_adapter
+    from train.data import load_train, load_validation
+    from train.model import fetch_backbone, load_backbone, load_tokenizer, read_config, with_adapter
+    from train.tokens import tokenise
     from train.trainer import AdapterTrainer
 
     recipe = resolve(recipe)
-    if recipe.notice:
-        print(recipe.notice, flush=True)
-    run_dir = _open_run_dir(recipe, fresh)
+    say(recipe.notice)
+    rows, validation = load_train(recipe), load_validation(recipe)
 
-    tokenizer = load_tokenizer(recipe)
-    rows, validation_rows = load_train(recipe), load_validation(recipe)
+    with first_process_first():
+        source = fetch_backbone(recipe)
+    config = read_config(recipe, source)
+    run_dir = open_run_dir(recipe, fresh)
+    tokenizer = load_tokenizer(recipe, source)
     data = tokenise(recipe, rows, tokenizer)
-    _tell_data(recipe, rows, validation_rows, data)
+    _tell_data(recipe, rows, validation, data)
 
-    backbone = load_backbone(recipe)
-    model = with_adapter(recipe, backbone)
-    trainer = AdapterTrainer(recipe, model, tokenizer, data, validation_rows, run_dir)
+    model = with_adapter(recipe, load_backbone(recipe, source, config, tokenizer))
+    trainer = AdapterTrainer(recipe, model, tokenizer, data, validation, run_dir, source.revision)
     _tell_start(recipe, model, trainer)
-
     with _Interrupts(trainer):
         trainer.run()
     if trainer.interrupted:
-        print(
+        say(
             f"Interrupted at step {trainer.state.global_step}; nothing is lost: "
-            "the same command goes on from there.",
-            flush=True,
+            "the same command goes on from there."
         )
         return None
-    return _finish(recipe, trainer, rows, validation_rows, run_dir)
+    return _finish(recipe, trainer, rows, validation, source)
 
 
 def resolve(recipe: Recipe) -> Recipe:
     """The recipe with the task's values where it names none, as run.json carries it."""
-    from train.data import task_of
+    from train.tokens import task_of
 
     task = task_of(recipe)
-    decoding = dataclasses.replace(recipe.decoding, **task.decoding.to_dict())
     return dataclasses.replace(
         recipe,
         prompt=task.prompt,
         prompt_without_section=task.prompt_without_section,
         max_input_tokens=task.max_input_tokens,
         max_target_tokens=recipe.max_target_tokens or task.decoding.max_new_tokens,
-        decoding=decoding,
+        decoding=dataclasses.replace(recipe.decoding, **task.decoding.to_dict()),
     )
 
 
-# --- before ------------------------------------------------------------------------------------
+def each_cluster(recipe: Recipe) -> list[Recipe]:
+    """The recipe, or one for each cluster of style, each with folders of its own."""
+    scaling = recipe.scaling
+    if scaling.clusters is None:
+        return [recipe]
+    wanted = range(scaling.clusters) if scaling.cluster is None else [scaling.cluster]
+    return [
+        dataclasses.replace(
+            recipe,
+            scaling=dataclasses.replace(scaling, cluster=cluster),
+            output_dir=f"{recipe.output_dir}-style{cluster}",
+            run_dir=f"{recipe.run_dir}-style{cluster}",
+        )
+        for cluster in wanted
+    ]
+
+
+# --- before -------------------------------------------------------------------------------------
 
 
 def _parser() -> argparse.ArgumentParser:
+    keys = ", ".join(sorted(field_names(Recipe)))
     parser = argparse.ArgumentParser(
         prog="python -m train.run",
-        description="Train an adapter from a recipe.",
-        epilog="Any value of the recipe, as --key value: " + ", ".join(sorted(field_names())),
+        description=f"Train an adapter from a recipe. The recipes: {', '.join(recipe_names())}.",
+        epilog=f"Any value of the recipe can be given as --key value. The keys: {keys}.",
         allow_abbrev=False,
     )
     parser.add_argument("recipe", help="a name in train/recipes, or a path to a .yaml file")
     parser.add_argument("--fresh", action="store_true", help="start over, not where a run stopped")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved recipe, parameters, steps, memory, time and cost; train nothing",
+    )
+    parser.add_argument(
+        "--gpu", default="h100", help="for --dry-run: h100, a100, l4, 4090, t4 (default: h100)"
+    )
+    parser.add_argument(
+        "--price_per_hour", type=float, default=2.5, help="for --dry-run, of a GPU (default: 2.5)"
+    )
     return parser
 
 
-def _open_run_dir(recipe: Recipe, fresh: bool) -> Path:
-    """The folder of checkpoints, refused if it holds those of another recipe."""
+def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
+    """The folder of checkpoints, refused if it holds those of another recipe.
+
+    Raises:
+        RunError: checkpoints of another recipe, or a folder that cannot be written.
+    """
     run_dir = Path(recipe.run_dir)
     if Path(recipe.output_dir).resolve() in (run_dir.resolve(), *run_dir.resolve().parents):
         raise RunError("run_dir must not lie in output_dir: checkpoints are no part of an adapter.")
     record = run_dir / "recipe.json"
     wanted = _identity(recipe)
-    if fresh:
-        shutil.rmtree(run_dir, ignore_errors=True)
-    elif record.is_file():
-        held = json.loads(record.read_text(encoding="utf-8"))
-        different = sorted(key for key in wanted if held.get(key) != wanted[key])
-        if different and any(run_dir.glob("checkpoint-*")):
-            key = different[0]
-            raise RunError(
-                f"{run_dir} holds checkpoints of another recipe ({key} is {held.get(key)} there, "
-                f"{wanted[key]} here): add --fresh to start over, or name another --run_dir."
-            )
-        if different:
-            shutil.rmtree(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_json(record, wanted)
+    with first_process_first():
+        if not is_first_process():
+            return run_dir
+        if fresh:
+            shutil.rmtree(run_dir, ignore_errors=True)
+        elif record.is_file():
+            held = json.loads(record.read_text(encoding="utf-8"))
+            different = sorted(key for key in wanted if held.get(key) != wanted[key])
+            if different and any(run_dir.glob("checkpoint-*")):
+                key = different[0]
+                raise RunError(
+                    f"{run_dir} holds checkpoints of another recipe ({key} is {held.get(key)} "
+                    f"there, {wanted[key]} here): add --fresh to start over, or name another "
+                    "--run_dir."
+                )
+            if different:
+                shutil.rmtree(run_dir)
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            write_json(record, wanted)
+        except (FileExistsError, NotADirectoryError, PermissionError) as fault:
+            raise RunError(f"run_dir {run_dir} cannot be written: {fault.strerror}.") from None
     return run_dir
 
 
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """What makes two runs the same run, flat: dotted key -> value."""
     flat: dict[str, Any] = {}
+    sections = {"adapter", "data", "training", "evaluation", "scaling"}
 
     def walk(values: dict[str, Any], prefix: str) -> None:
         for key, value in values.items():
-            if isinstance(value, dict) and key in {"adapter", "data", "training", "evaluation"}:
+            if isinstance(value, dict) and key in sections:
                 walk(value, f"{key}.")
-            elif key not in _NOT_THE_RUN:
+            elif key not in _NOT_THE_RUN and key != "prepare":
                 flat[prefix + key] = value
 
     walk(json.loads(json.dumps(recipe.to_dict())), "")
@@ -166,23 +228,20 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
 
 def _tell_data(recipe: Recipe, rows: Any, validation: Any, data: Any) -> None:
     dropped = ", ".join(f"{count} {rule}" for rule, count in sorted(rows.dropped.items()))
-    print(
+    say(
         f"{len(data.examples)} training rows, {len(validation.rows)} validation rows"
-        + (f"; left out: {dropped}" if dropped else ""),
-        flush=True,
+        + (f"; left out: {dropped}" if dropped else "")
     )
     if data.truncated:
-        print(
+        say(
             f"{data.truncated} training inputs are longer than max_input_tokens "
-            f"{recipe.max_input_tokens}: their ends are not read.",
-            flush=True,
+            f"{recipe.max_input_tokens}: their ends are not read."
         )
     if data.long_targets:
         what = "dropped" if recipe.data.long_targets == "drop" else "cut, with no end mark"
-        print(
+        say(
             f"{data.long_targets} training targets are longer than max_target_tokens "
-            f"{recipe.max_target_tokens}: {what}.",
-            flush=True,
+            f"{recipe.max_target_tokens}: {what}."
         )
 
 
@@ -190,16 +249,15 @@ def _tell_start(recipe: Recipe, model: Any, trainer: Any) -> None:
     from train.model import count_parameters
 
     trainable, total = count_parameters(model)
-    print(
+    say(
         f"{recipe.name}: {trainable:,} of {total:,} parameters are trained "
-        f"({100 * trainable / total:.2f}%), {trainer.total_steps} steps "
-        f"({trainer.plan.steps_per_epoch} an epoch), on {trainer.args.device}",
-        flush=True,
+        f"({100 * trainable / total:.2f}%), {len(trainer.plan.steps)} steps "
+        f"({trainer.plan.steps_per_epoch} an epoch), on {trainer.args.device}"
     )
 
 
 class _Interrupts:
-    """Ctrl+C and SIGTERM end the step, save a checkpoint and stop; a second Ctrl+C stops at once."""
+    """Ctrl+C and SIGTERM end the step, save a checkpoint and stop; a second one stops at once."""
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
@@ -213,69 +271,41 @@ class _Interrupts:
         for number, handler in self.old.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, _frame: object) -> None:
+    def _ask(self, _number: int, _frame: object) -> None:
         if self.trainer.interrupted:
             raise KeyboardInterrupt
         self.trainer.interrupted = True
 
 
-# --- after -------------------------------------------------------------------------------------
+# --- after --------------------------------------------------------------------------------------
 
 
 def _finish(
-    recipe: Recipe, trainer: Any, rows: Any, validation: Any, run_dir: Path
+    recipe: Recipe, trainer: Any, rows: Any, validation: Any, source: Any
 ) -> dict[str, Any]:
     """Put the best adapter, its run record and its curve in the output folder, in one move."""
-    from train.data import file_sha256
-    from train.report import draw_curve, versions
+    from train.report import draw_curve, run_record
 
-    best = trainer.best_dir
-    output = Path(recipe.output_dir)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staged = output.parent / f".{output.name}.{os.getpid()}.new"
-    shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(best, staged)
-    selected = trainer.progress["best"]
-    from train.model import base_record, count_parameters
-
-    trainable, total = count_parameters(trainer.model)
-    weights = staged / "adapter_model.safetensors"
-    record = {
-        "recipe": recipe.to_dict(),
-        "data": {
-            "train": {"files": rows.files, "rows": len(rows.rows), "dropped": dict(rows.dropped)},
-            "validation": {"files": validation.files, "rows": len(validation.rows)},
-        },
-        "versions": versions(),
-        "seed": recipe.seed,
-        "device": trainer.device_name,
-        "curve": trainer.progress["curve"],
-        "seconds": round(trainer.progress["seconds"], 1),
-        "steps": trainer.state.global_step,
-        "tokens": trainer.progress["tokens"],
-        "tokens_per_second": round(
-            trainer.progress["tokens"] / max(trainer.progress["training_seconds"], 1e-9), 1
-        ),
-        "peak_memory_bytes": trainer.peak_memory(),
-        "trainable_parameters": trainable,
-        "parameters": total,
-        "base": base_record(recipe),
-        "selected": {key: selected[key] for key in ("step", "metric", "value")},
-        "validation_scores": selected["scores"],
-        "adapter_sha256": file_sha256(weights) if weights.is_file() else None,
-    }
-    write_json(staged / "run.json", record)
-    draw_curve(record["curve"], recipe, staged / "curve.png")
-    replace_folder(staged, output)
-    for checkpoint in run_dir.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint, ignore_errors=True)
-    for folder in run_dir.glob("best-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    record = run_record(recipe, trainer, rows, validation, source)
+    if is_first_process():
+        output = Path(recipe.output_dir)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        staged = output.parent / f".{output.name}.{os.getpid()}.new"
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(trainer.best_dir, staged)
+        write_json(staged / "run.json", record)
+        draw_curve(record["curve"], recipe, staged / "curve.png")
+        replace_folder(staged, output)
+        for folder in (
+            *trainer.run_dir.glob("checkpoint-*"),
+            *trainer.run_dir.glob("best-*"),
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
     return {
         "recipe": recipe.name,
         "output_dir": recipe.output_dir,
         "selected": record["selected"],
-        "scores": selected["scores"],
+        "scores": record["validation_scores"],
         "steps": record["steps"],
         "seconds": record["seconds"],
         "tokens_per_second": record["tokens_per_second"],
@@ -295,9 +325,8 @@ def replace_folder(staged: Path, target: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file so that a kill leaves the old one or the new one."""
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    staged.write_text(
-        json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    staged.write_text(text + "\n", encoding="utf-8")
     staged.replace(path)
 
 
@@ -307,10 +336,29 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _worded_for_the_user(fault: Exception) -> bool:
-    from train.data import DataError
+# --- several processes --------------------------------------------------------------------------
 
-    return isinstance(fault, (RecipeError, RunError, DataError))
+
+def say(text: str | None) -> None:
+    """One line on stdout, from the first process alone."""
+    if text and is_first_process():
+        print(text, flush=True)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes and speaks (accelerate sets RANK)."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def first_process_first() -> Any:
+    """A context that the first process goes through before the others."""
+    from contextlib import nullcontext
+
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return nullcontext()
+    from accelerate import PartialState
+
+    return PartialState().main_process_first()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,13 @@ METRICS = (*MEASURES, "rouge1+focus")
 
 
 def generate(
-    model: Any, tokenizer: Any, inputs: Sequence[list[int]], *, batch_size: int, **decoding: Any
+    model: Any,
+    tokenizer: Any,
+    inputs: Sequence[list[int]],
+    *,
+    causal: bool,
+    batch_size: int,
+    **decoding: Any,
 ) -> list[str]:
     """The model's answer to every input, in the inputs' order.
 
@@ -28,6 +34,7 @@ def generate(
 
     Args:
         inputs: token ids of prompts.
+        causal: whether the answer continues the prompt, which is then padded on the left.
         decoding: `num_beams`, `max_new_tokens`, ... as transformers' `generate` takes them.
     """
     import torch
@@ -41,11 +48,12 @@ def generate(
             places = order[start : start + batch_size]
             width = len(inputs[places[0]])
             pad = [width - len(inputs[place]) for place in places]
-            ids = [
-                inputs[place] + [tokenizer.pad_token_id] * missing
-                for place, missing in zip(places, pad, strict=True)
-            ]
-            mask = [[1] * (width - missing) + [0] * missing for missing in pad]
+            ids, mask = [], []
+            for place, missing in zip(places, pad, strict=True):
+                filling, row = [tokenizer.pad_token_id] * missing, inputs[place]
+                ids.append(filling + row if causal else row + filling)
+                zeros, ones = [0] * missing, [1] * len(row)
+                mask.append(zeros + ones if causal else ones + zeros)
             with torch.no_grad():
                 out = model.generate(
                     input_ids=torch.tensor(ids, device=model.device),
@@ -54,6 +62,7 @@ def generate(
                     **decoding,
                 )
             for place, answer in zip(places, out, strict=True):
+                answer = answer[width:] if causal else answer
                 texts[place] = tokenizer.decode(answer, skip_special_tokens=True).strip()
     finally:
         model.train(training)

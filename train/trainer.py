@@ -1,28 +1,31 @@
-"""transformers' Seq2SeqTrainer with this project's batches, loss, evaluation and clean ends."""
+"""transformers' Trainer with this project's batches, loss, evaluation and clean ends."""
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from train import selection
-from train.data import IGNORED, Collator, EpochPlan, Rows, Tokenised, encode_input, task_of
+from train.data import Rows
+from train.errors import RunError
 from train.model import save_adapter
+from train.plan import RunPlan
 from train.recipe import Recipe
+from train.tokens import IGNORED, CausalCollator, Encoder, Example, Seq2SeqCollator, Tokenised
 
 CHECK_EVERY = 10  # steps between two looks for NaN: each look waits for the GPU
 
 
-class AdapterTrainer(Seq2SeqTrainer):
+class AdapterTrainer(Trainer):
     """Trains an adapter, evaluates it by what it generates, and keeps the best.
 
     Args:
@@ -31,6 +34,7 @@ class AdapterTrainer(Seq2SeqTrainer):
         data: the training rows as tokens.
         validation: the rows that choose.
         run_dir: where checkpoints go.
+        revision: the Hub's, of the backbone.
     """
 
     def __init__(
@@ -41,10 +45,11 @@ class AdapterTrainer(Seq2SeqTrainer):
         data: Tokenised,
         validation: Rows,
         run_dir: Path,
+        revision: str | None = None,
     ) -> None:
-        self.recipe = recipe
-        self.tokenizer = tokenizer
-        self.run_dir = run_dir
+        self.recipe, self.tokenizer, self.run_dir = recipe, tokenizer, run_dir
+        self.revision = revision
+        self.causal = recipe.architecture == "causal"
         self.interrupted = False
         self.progress: dict[str, Any] = {
             "curve": [],
@@ -58,38 +63,33 @@ class AdapterTrainer(Seq2SeqTrainer):
         self._losses: list[tuple[int, torch.Tensor]] = []
         self._tokens: torch.Tensor | int = 0
         arguments = _arguments(recipe, run_dir)
-        self.plan = EpochPlan(
-            data,
-            recipe.training.batch_size,
-            parts=recipe.training.gradient_accumulation_steps * arguments.world_size,
-            seed=recipe.seed,
-            section_dropout=recipe.data.section_dropout,
-            group_by_length=recipe.training.group_by_length,
-        )
-        steps = self.plan.steps_per_epoch
-        self.total_steps = recipe.training.max_steps or math.ceil(
-            recipe.training.num_epochs * steps
-        )
-        arguments.max_steps = self.total_steps
+        self.plan = RunPlan(recipe, data, processes=arguments.world_size)
+        arguments.max_steps = len(self.plan.steps)
         arguments.eval_steps = arguments.save_steps = max(
-            1, round(recipe.evaluation.every_epochs * steps)
+            1, round(recipe.evaluation.every_epochs * self.plan.steps_per_epoch)
         )
+        self.bar = _Bar(self, arguments)
         super().__init__(
             model=model,
             args=arguments,
-            data_collator=Collator(tokenizer.pad_token_id, model.config.decoder_start_token_id),
+            data_collator=CausalCollator(tokenizer.pad_token_id)
+            if self.causal
+            else Seq2SeqCollator(tokenizer.pad_token_id, model.config.decoder_start_token_id),
             train_dataset=data,
             eval_dataset=validation.rows,
-            callbacks=[_Watch(self), *_tensorboard(run_dir)],
+            callbacks=[_Watch(self), self.bar, *_loggers(recipe, run_dir, arguments)],
         )
         for unwanted in (PrinterCallback, ProgressCallback):
             self.remove_callback(unwanted)
         # The loss below is a sum over answer tokens divided by their number in the whole step.
         self.model_accepts_loss_kwargs = True
         self.label_smoother = None
-        self.validation = validation
-        task = task_of(recipe)
-        self.validation_inputs = [encode_input(tokenizer, task, row)[0] for row in validation.rows]
+        encoder = Encoder(recipe, tokenizer)
+        self.ends = encoder.ends
+        self.validation = [
+            (row, Example(encoder.input(row)[0], encoder.target(row["target"])[0]))
+            for row in validation.rows
+        ]
 
     # --- the run ---------------------------------------------------------------------------------
 
@@ -97,33 +97,45 @@ class AdapterTrainer(Seq2SeqTrainer):
         """Train from the last whole checkpoint, if there is one, to the end or the time limit.
 
         Raises:
-            train.run.RunError: NaN in the loss, or out of memory.
+            RunError: NaN in the loss, out of memory, or no space left on the disk.
         """
-        from train.run import RunError
-
         checkpoint = self._last_checkpoint()
         self.started = self.last_save = time.monotonic()
         self.last_evaluation_seconds = 0.0
         if checkpoint is not None:
             self.progress = json.loads((checkpoint / "progress.json").read_text(encoding="utf-8"))
-            print(f"Going on from step {checkpoint.name.rpartition('-')[2]}.", flush=True)
+            self.say(f"Going on from step {checkpoint.name.rpartition('-')[2]}.")
         self.seconds_before = self.progress["seconds"]
         try:
-            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            if checkpoint is None or not self._is_over(checkpoint):
+                self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             if not self.interrupted and self.progress["evaluated_step"] != self.state.global_step:
                 self.evaluate()
         except torch.OutOfMemoryError:
             raise RunError(self._out_of_memory()) from None
         except KeyboardInterrupt:
             self.interrupted = True
-        self.count_time()
+        finally:
+            self.bar.close()
+        self.count()
+
+    def _is_over(self, checkpoint: Path) -> bool:
+        """Whether nothing was left to train when the checkpoint was written; then load it."""
+        step = int(checkpoint.name.rpartition("-")[2])
+        patience = self.recipe.evaluation.patience
+        impatient = patience is not None and self.progress["stale"] >= patience
+        if step < self.args.max_steps and not impatient:
+            return False
+        self._load_from_checkpoint(str(checkpoint))
+        self.state.global_step = step
+        return True
 
     def get_train_dataloader(self) -> DataLoader:
         loader = DataLoader(
             self.train_dataset,
             batch_sampler=self.plan,
             collate_fn=self.data_collator,
-            pin_memory=self.args.dataloader_pin_memory and torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available(),
         )
         return self.accelerator.prepare(loader)
 
@@ -140,9 +152,16 @@ class AdapterTrainer(Seq2SeqTrainer):
         however the step is divided over accumulation and processes.
         """
         labels = inputs["labels"]
-        outputs = model(**{key: value for key, value in inputs.items() if key != "labels"})
+        outputs = model(
+            **{key: value for key, value in inputs.items() if key != "labels"}, use_cache=False
+        )
+        logits = outputs.logits.flatten(0, 1)
+        if self.causal:  # each position answers with the next token, and few are answers
+            labels = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+            asked = labels.flatten() != IGNORED
+            logits, labels = logits[asked], labels.flatten()[asked]
         loss = torch.nn.functional.cross_entropy(
-            outputs.logits.flatten(0, 1).float(),
+            logits.float(),
             labels.flatten(),
             ignore_index=IGNORED,
             reduction="sum",
@@ -156,14 +175,18 @@ class AdapterTrainer(Seq2SeqTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: Any, inputs: dict, num_items_in_batch: Any = None) -> Any:
-        self._tokens = (
-            self._tokens + inputs["attention_mask"].sum() + (inputs["labels"] != IGNORED).sum()
-        )
+        self._tokens = self._tokens + self._real_tokens(inputs)
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._losses.append((self.state.global_step + 1, loss))
         if self.state.global_step % CHECK_EVERY == 0 or self.args.device.type == "cpu":
             self.refuse_nan()
         return loss
+
+    def _real_tokens(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Tokens read and answered, padding left out."""
+        if self.causal:
+            return (inputs["input_ids"] != self.tokenizer.pad_token_id).sum()
+        return inputs["attention_mask"].sum() + (inputs["labels"] != IGNORED).sum()
 
     # --- evaluation ------------------------------------------------------------------------------
 
@@ -171,23 +194,12 @@ class AdapterTrainer(Seq2SeqTrainer):
         """Generate, score, print one line, keep the adapter if it is the best so far."""
         began = time.monotonic()
         self.refuse_nan()
-        recipe, rows = self.recipe, self.validation.rows
-        with self.compute_loss_context_manager():
-            texts = selection.generate(
-                self.accelerator.unwrap_model(self.model),
-                self.tokenizer,
-                self.validation_inputs,
-                batch_size=recipe.evaluation.batch_size,
-                max_new_tokens=recipe.decoding.max_new_tokens,
-                num_beams=1,
-            )
-        scores = selection.score([row["target"] for row in rows], texts)
-        summary = selection.summarise(recipe.evaluation, [row["source"] for row in rows], scores)
+        summary = self._scores()
         summary["loss"] = self.validation_loss()
-        value = summary[recipe.evaluation.metric]
+        value = summary[self.recipe.evaluation.metric]
         self._keep_if_best(value, summary)
         self.last_evaluation_seconds = time.monotonic() - began
-        self.count_time()
+        self.count()
         self._tell(summary, value)
         self.progress["evaluated_step"] = self.state.global_step
         metrics = {f"eval_{key}": summary[key] for key in (*selection.METRICS, "loss")}
@@ -197,23 +209,56 @@ class AdapterTrainer(Seq2SeqTrainer):
         )
         return metrics
 
+    def _scores(self) -> dict[str, Any]:
+        """Every process answers its share of the validation rows; all know all scores."""
+        recipe, rank = self.recipe, self.args.process_index
+        share = self.validation[rank :: self.args.world_size]
+        with self.compute_loss_context_manager():
+            texts = selection.generate(
+                self.accelerator.unwrap_model(self.model),
+                self.tokenizer,
+                [example.input_ids for _, example in share],
+                causal=self.causal,
+                batch_size=recipe.evaluation.batch_size,
+                max_new_tokens=recipe.decoding.max_new_tokens,
+                num_beams=1,
+                use_cache=True,
+                synced_gpus=self.is_fsdp_enabled,
+                eos_token_id=self._stops(),
+            )
+        found = selection.score([row["target"] for row, _ in share], texts)
+        sources = [row["source"] for row, _ in share]
+        pairs = self._gathered(list(zip(sources, found, strict=True)))
+        return selection.summarise(
+            recipe.evaluation, [source for source, _ in pairs], [score for _, score in pairs]
+        )
+
+    def _stops(self) -> list[int]:
+        given = self.model.generation_config.eos_token_id
+        given = given if isinstance(given, list) else [given]
+        return list(dict.fromkeys([*given, *self.ends]))
+
+    def _gathered(self, values: list[Any]) -> list[Any]:
+        if self.args.world_size == 1:
+            return values
+        from accelerate.utils import gather_object
+
+        return gather_object(values)
+
     def validation_loss(self) -> float:
         """Mean cross-entropy of an answer token over the validation rows."""
-        from train.data import Example, encode_target
-
-        limit = self.recipe.max_target_tokens
-        examples = [
-            Example(ids, encode_target(self.tokenizer, row["target"], limit)[0])
-            for ids, row in zip(self.validation_inputs, self.validation.rows, strict=True)
-        ]
-        examples.sort(key=lambda example: len(example.input_ids))
+        examples = sorted((example for _, example in self.validation), key=len)
         size = self.recipe.evaluation.batch_size
+        # Logits of every answer token are held at once: long answers go in smaller batches.
+        longest = max(len(example.labels) for example in examples)
+        size = max(1, min(size, 8192 // longest))
         total, tokens = 0.0, 0
         training = self.model.training
         self.model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             for start in range(0, len(examples), size):
-                batch = self._prepare_inputs(self.data_collator(examples[start : start + size]))
+                bundles = [[example] for example in examples[start : start + size]]
+                batch = self._prepare_inputs(self.data_collator(bundles))
                 count = int((batch["labels"] != IGNORED).sum())
                 total += float(self.compute_loss(self.model, batch)) * count
                 tokens += count
@@ -221,24 +266,24 @@ class AdapterTrainer(Seq2SeqTrainer):
         return total / tokens
 
     def _keep_if_best(self, value: float, summary: dict[str, Any]) -> None:
-        best = self.progress["best"]
-        sign = -1 if self.recipe.evaluation.metric == "loss" else 1
+        best, evaluation = self.progress["best"], self.recipe.evaluation
+        sign = -1 if evaluation.metric == "loss" else 1
         if best is not None and sign * value <= sign * best["value"]:
             self.progress["stale"] += 1
             return
         step = self.state.global_step
         self.progress["stale"] = 0
-        self.progress["best"] = {
-            "step": step,
-            "metric": f"validation {self.recipe.evaluation.metric}, "
-            f"mean over {self.recipe.evaluation.average}",
-            "value": value,
-            "scores": summary,
-        }
+        name = evaluation.metric
+        if name != "loss":
+            name += ", mean over " + evaluation.average
+        self.progress["best"] = {"step": step, "metric": name, "value": value, "scores": summary}
+        # Under FSDP every process holds a part: all of them take part in the gathering.
+        state = self.accelerator.get_state_dict(self.model) if self.is_fsdp_enabled else None
         if self.is_world_process_zero():
             staged = self.run_dir / f".best-{step}"
             shutil.rmtree(staged, ignore_errors=True)
-            save_adapter(self.recipe, self.accelerator.unwrap_model(self.model), staged)
+            model = self.accelerator.unwrap_model(self.model)
+            save_adapter(self.recipe, model, staged, self.revision, state)
             shutil.rmtree(self.best_dir, ignore_errors=True)
             staged.rename(self.best_dir)
 
@@ -247,21 +292,24 @@ class AdapterTrainer(Seq2SeqTrainer):
         """The folder of the best adapter so far."""
         return self.run_dir / f"best-{self.progress['best']['step']}"
 
+    # --- what is said ----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """One line on stdout, from the first process alone, above the progress bar."""
+        if self.is_world_process_zero():
+            self.bar.write(text)
+
     def _tell(self, summary: dict[str, Any], value: float) -> None:
-        if not self.is_world_process_zero():
-            return
         losses = [entry["loss"] for entry in self.progress["curve"] if "loss" in entry]
-        best = self.progress["best"]
-        is_best = best["step"] == self.state.global_step
-        print(
-            f"step {self.state.global_step}  epoch {self.state.epoch or 0:.2f}  "
+        best, step = self.progress["best"], self.state.global_step
+        self.say(
+            f"step {step}  epoch {self.plan.epoch_at(step):.2f}  "
             f"train loss {losses[-1] if losses else float('nan'):.4f}  "
             f"validation loss {summary['loss']:.4f}  "
             f"{selection.line(summary)}  "
             f"{self.recipe.evaluation.metric} {value:.2f}"
-            + (" best" if is_best else f" (best {best['value']:.2f})")
-            + f"  {self.progress['seconds']:.0f} s",
-            flush=True,
+            + (" best" if best["step"] == step else f" (best {best['value']:.2f})")
+            + f"  {self.progress['seconds']:.0f} s"
         )
 
     # --- checkpoints -----------------------------------------------------------------------------
@@ -270,12 +318,13 @@ class AdapterTrainer(Seq2SeqTrainer):
         """As the Trainer's, with this class's progress first: trainer_state.json, written last,
         says that a checkpoint is whole."""
         self.refuse_nan()
-        self.count_time()
+        self.count()
         if self.is_world_process_zero():
             folder = self.run_dir / f"checkpoint-{self.state.global_step}"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             (folder / "progress.json").write_text(json.dumps(self.progress), encoding="utf-8")
+        self.accelerator.wait_for_everyone()
         super()._save_checkpoint(model, trial)
         if self.is_world_process_zero() and self.progress["best"] is not None:
             for folder in self.run_dir.glob("best-*"):
@@ -294,7 +343,8 @@ class AdapterTrainer(Seq2SeqTrainer):
                 json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
                 progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
             except (OSError, json.JSONDecodeError):
-                shutil.rmtree(folder, ignore_errors=True)  # killed while it was written
+                if self.is_world_process_zero():  # killed while it was written
+                    shutil.rmtree(folder, ignore_errors=True)
                 continue
             best = progress["best"]
             if best is None or (self.run_dir / f"best-{best['step']}").is_dir():
@@ -305,8 +355,6 @@ class AdapterTrainer(Seq2SeqTrainer):
 
     def refuse_nan(self) -> None:
         """Raise RunError if a loss since the last look is NaN or infinite."""
-        from train.run import RunError
-
         if not self._losses:
             return
         finite = torch.stack([loss for _, loss in self._losses]).isfinite().tolist()
@@ -322,20 +370,44 @@ class AdapterTrainer(Seq2SeqTrainer):
             )
 
     def _out_of_memory(self) -> str:
-        training = self.recipe.training
+        training, recipe = self.recipe.training, self.recipe
         size = max(1, training.batch_size // 2)
         parts = training.gradient_accumulation_steps * max(1, training.batch_size // size)
+        advice = []
+        if training.batch_size > 1:
+            advice.append(
+                f"lower --batch_size to {size} with --gradient_accumulation_steps {parts}, which "
+                "makes the same steps"
+            )
+        if not training.gradient_checkpointing:
+            advice.append("add --gradient_checkpointing")
+        advice.append(
+            f"lower --max_input_tokens (now {recipe.max_input_tokens}) or --evaluation.batch_size "
+            f"(now {recipe.evaluation.batch_size})"
+        )
+        if recipe.adapter.method == "lora" and not recipe.adapter.use_4bit:
+            advice.append("load the backbone with --use_4bit")
         return (
-            f"The device ran out of memory at step {self.state.global_step + 1}: lower "
-            f"--batch_size to {size} with --gradient_accumulation_steps {parts} (the same steps), "
-            "add --gradient_checkpointing, lower --max_input_tokens "
-            f"(now {self.recipe.max_input_tokens}) or --evaluation.batch_size "
-            f"(now {self.recipe.evaluation.batch_size}), or load the backbone with --use_4bit."
+            f"The device ran out of memory at step {self.state.global_step + 1}: "
+            + "; or ".join(advice)
+            + "."
         )
 
-    def count_time(self) -> None:
+    def agreed(self, *flags: bool) -> list[bool]:
+        """Each flag as true as soon as one process says so: their clocks and signals differ."""
+        if self.args.world_size == 1:
+            return list(flags)
+        tensor = torch.tensor(flags, dtype=torch.int32, device=self.args.device)
+        return [bool(value) for value in self.accelerator.reduce(tensor, "sum")]
+
+    def count(self) -> None:
+        """Bring seconds and tokens in `progress` up to date; every process calls it."""
         self.progress["seconds"] = self.seconds_before + time.monotonic() - self.started
-        self.progress["tokens"] += int(self._tokens)
+        tokens = int(self._tokens)
+        if self.args.world_size > 1:
+            mine = torch.tensor(tokens, device=self.args.device)
+            tokens = int(self.accelerator.reduce(mine, "sum"))
+        self.progress["tokens"] += tokens
         self._tokens = 0
 
     def peak_memory(self) -> int:
@@ -360,26 +432,25 @@ class _Watch(TrainerCallback):
         self.trainer = trainer
         self.step_began = 0.0
 
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        plan = self.trainer.plan
-        plan.set_epoch(state.global_step // plan.steps_per_epoch)
-
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.step_began = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        trainer = self.trainer
+        trainer, training = self.trainer, self.trainer.recipe.training
         now = time.monotonic()
         trainer.progress["training_seconds"] += now - self.step_began
-        training = trainer.recipe.training
-        if now - trainer.last_save > 60 * training.save_minutes:
-            control.should_save = True
+        late = False
         if training.max_minutes is not None:
             left = 60 * training.max_minutes - (now - trainer.started)
-            if left < 1.2 * trainer.last_evaluation_seconds:
-                control.should_training_stop = True
+            late = left < 1.2 * trainer.last_evaluation_seconds
+        save = now - trainer.last_save > 60 * training.save_minutes
+        late, save, trainer.interrupted = trainer.agreed(late, save, trainer.interrupted)
         if trainer.interrupted:
             control.should_save = control.should_training_stop = True
+        elif late:
+            control.should_training_stop = True
+        elif save:
+            control.should_save = True
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         patience = self.trainer.recipe.evaluation.patience
@@ -392,24 +463,67 @@ class _Watch(TrainerCallback):
             key: value for key, value in (logs or {}).items() if key in kept or key[:5] == "eval_"
         }
         if entry:
-            entry = {"step": state.global_step, "epoch": state.epoch, **entry}
-            self.trainer.progress["curve"].append(entry)
+            epoch = round(self.trainer.plan.epoch_at(state.global_step), 4)
+            self.trainer.progress["curve"].append(
+                {"step": state.global_step, "epoch": epoch, **entry}
+            )
 
 
-def _arguments(recipe: Recipe, run_dir: Path) -> Seq2SeqTrainingArguments:
+class _Bar(TrainerCallback):
+    """A progress bar on a terminal's stderr: loss, tokens a second, time left."""
+
+    def __init__(self, trainer: AdapterTrainer, arguments: TrainingArguments) -> None:
+        self.trainer = trainer
+        self.wanted = sys.stderr.isatty() and arguments.process_index == 0
+        self.bar: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.wanted:
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, unit="step", dynamic_ncols=True
+            )
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if self.bar is not None and "loss" in (logs or {}):
+            progress = self.trainer.progress
+            if args.world_size == 1:  # counting asks every process
+                self.trainer.count()
+            rate = progress["tokens"] / max(progress["training_seconds"], 1e-9)
+            self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, {rate:,.0f} tokens/s")
+
+    def write(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.clear()
+        print(text, flush=True)
+        if self.bar is not None:
+            self.bar.refresh()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
     training = recipe.training
     precision = training.precision
     if precision == "auto":
         usable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         precision = "bf16" if usable else "fp32"
-    extra = {"min_lr_rate": 0.1} if training.lr_scheduler == "cosine_with_min_lr" else None
-    return Seq2SeqTrainingArguments(
+    floor = {"min_lr_rate": 0.1} if training.lr_scheduler == "cosine_with_min_lr" else None
+    return TrainingArguments(
         output_dir=str(run_dir),
         per_device_train_batch_size=training.batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.lr_scheduler,
-        lr_scheduler_kwargs=extra,
+        lr_scheduler_kwargs=floor,
         warmup_steps=training.warmup,
         optim=training.optimizer,
         weight_decay=training.weight_decay,
@@ -433,15 +547,25 @@ def _arguments(recipe: Recipe, run_dir: Path) -> Seq2SeqTrainingArguments:
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to=[],
+        ddp_find_unused_parameters=False,
+        run_name=recipe.name,
     )
 
 
-def _tensorboard(run_dir: Path) -> list[Any]:
+def _loggers(recipe: Recipe, run_dir: Path, arguments: TrainingArguments) -> list[Any]:
+    """TensorBoard always, Weights & Biases when asked for; from the first process."""
+    loggers: list[Any] = []
+    if arguments.process_index != 0:
+        return loggers
     try:
         from torch.utils.tensorboard import SummaryWriter
+        from transformers.integrations import TensorBoardCallback
+
+        loggers.append(TensorBoardCallback(SummaryWriter(str(run_dir / "tensorboard"))))
     except ImportError:
         print("tensorboard is not installed: no event files are written.", flush=True)
-        return []
-    from transformers.integrations import TensorBoardCallback
+    if recipe.training.use_wandb:
+        from transformers.integrations import WandbCallback
 
-    return [TensorBoardCallback(SummaryWriter(str(run_dir / "tensorboard")))]
+        loggers.append(WandbCallback())
+    return loggers
