@@ -14,44 +14,46 @@ from eval.rouge import tokenize
 # --- the focus of a question ---------------------------------------------------------------------
 # A consumer's question is a template ("What are the treatments for ...?", "Where can I find
 # information on ...?") around a focus: a disease, a drug, a test, a body part. The words below are
-# the templates' (MeSH-free, from the wording of consumer and clinicians' questions); whatever
-# else a reference holds is its focus.
+# the templates', from the wording of consumers' and clinicians' questions; whatever else a
+# reference holds is its focus.
 
 _TEMPLATES = """
     a about after again against all also am an and any are as at be because been before being
-    between both but by can could did do does doing done during each either else ever every few for
-    from get gets getting give given go goes going good had has have having he her here him his how
-    i if in into is it its itself just kind known like long make makes many may me might mine more
-    most much must my need needed needs no nor not of off often on once one only or other others our
-    out over own per possible put related same she should since so some someone something such take
-    taken taking than that the their them then there these they this those through to together too
-    under until up upon us use used uses using very was way ways we well were what when where whether
-    which while who whom whose why will with within without would you your yours
+    between both but by can could did do does doing done during each either else ever every few
+    for from get gets getting give given go goes going good had has have having he her here him
+    his how i if in into is it its itself just kind known like long make makes many may me might
+    mine more most much must my need needed needs no nor not of off often on once one only or
+    other others our out over own per possible put related same she should since so some someone
+    something such take taken taking than that the their them then there these they this those
+    through to together too under until up upon us use used uses using very was way ways we well
+    were what when where whether which while who whom whose why will with within without would
+    you your yours
 
-    able advice advise answer article articles available best better buy causal cause caused causes
-    causing common commonly compare compared complication complications consequence consequences
-    contribute correct cure cured cures current currently danger dangerous dangers data define
-    definition describe detail details detect detected determine develop developed developing
-    develops diagnose diagnosed diagnoses diagnosing diagnosis diagnostic differ difference
-    differences different doctor doctors does dosage dose dosing drug drugs effect effective
-    effectiveness effects etiology evidence exist expect expectancy expected explain explanation find
-    finding frequency frequent frequently general genetic happen happens harm harmful help helpful
-    helps hereditary hospital hospitals important inherit inheritance inherited indicate indicated
-    indication indications info inform information ingredient ingredients instruction instructions
-    interact interaction interactions involve involved know latest lead leads learn likelihood likely
-    link linked list long-term look manage managed management mean meaning means medication
-    medications medicine medicines method methods name names new normal normally obtain occur occurs
-    option options organization organizations outlook patient patients people person place prescribe
-    prescribed prescription prevent prevented preventing prevention probability problem problems
-    procedure procedures prognosis provide provided purpose question questions range reason reasons
-    recommend recommendation recommendations recommended recover recovery refer relation relationship
-    relief relieve remedies remedy research resource resources result results risk risks role safe
-    safely safety sample screen show side sign signs solution solve specialist specialists start stop
+    able advice advise answer article articles available best better buy causal cause caused
+    causes causing common commonly compare compared complication complications consequence
+    consequences contribute correct cure cured cures current currently danger dangerous dangers
+    data define definition describe detail details detect detected determine develop developed
+    developing develops diagnose diagnosed diagnoses diagnosing diagnosis diagnostic differ
+    difference differences different doctor doctors does dosage dose dosing drug drugs effect
+    effective effectiveness effects etiology evidence exist expect expectancy expected explain
+    explanation find finding frequency frequent frequently general genetic happen happens harm
+    harmful help helpful helps hereditary hospital hospitals important inherit inheritance
+    inherited indicate indicated indication indications info inform information ingredient
+    ingredients instruction instructions interact interaction interactions involve involved know
+    latest lead leads learn likelihood likely link linked list long-term look manage managed
+    management mean meaning means medication medications medicine medicines method methods name
+    names new normal normally obtain occur occurs option options organization organizations
+    outlook patient patients people person place prescribe prescribed prescription prevent
+    prevented preventing prevention probability problem problems procedure procedures prognosis
+    provide provided purpose question questions range reason reasons recommend recommendation
+    recommendations recommended recover recovery refer relation relationship relief relieve
+    remedies remedy research resource resources result results risk risks role safe safely
+    safety sample screen show side sign signs solution solve specialist specialists start stop
     stopping studies study success suggest suggestion suggestions support sure survival symptom
     symptoms tell term test tested testing tests therapies therapy thing things time transmitted
-    treat treated treating treatment treatments trial trials try type types typical typically usual
-    usually want work workup works
-    disease diseases disorder disorders condition conditions syndrome syndromes illness infection
+    treat treated treating treatment treatments trial trials try type types typical typically
+    usual usually want work workup works disease diseases disorder disorders condition
+    conditions syndrome syndromes illness infection
 """
 TEMPLATE_WORDS = frozenset(_TEMPLATES.split())
 
@@ -129,17 +131,17 @@ _ANEW = re.compile(
     r"new|persistent|left|right|bilateral|there (?:is|are)|probable|possible|likely|calcified)\b"
 )
 _NO_FINDING = """
-    a an and are as at be been by chest exam examination film films for from has have image images
-    impression in interval is it its limited lateral limits low lung no of on or otherwise pa
-    patient portable prior previous quality radiograph radiographs radiographic ray report right
-    left since specifically stable study technically than that the there this to unchanged upright
-    view views visualized was well were which x xray appearance change changes significant
-    evaluation ap foot hand knee hip ankle wrist spine lumbar thoracic cervical ribs rib abdomen
-    pelvis shoulder head brain neck ct mri us ultrasound mammogram seen above below described
-    heart lungs size cardiac mediastinum silhouette contour contours pulmonary pleural bony
-    structures osseous only findings finding again noted acute active disease process abnormality
-    abnormalities cardiopulmonary intrathoracic xxxx two single one both bilateral clinically
-    overall within volumes decubitus sided
+    a an and are as at be been by chest exam examination film films for from has have image
+    images impression in interval is it its limited lateral limits low lung no of on or
+    otherwise pa patient portable prior previous quality radiograph radiographs radiographic ray
+    report right left since specifically stable study technically than that the there this to
+    unchanged upright view views visualized was well were which x xray appearance change changes
+    significant evaluation ap foot hand knee hip ankle wrist spine lumbar thoracic cervical ribs
+    rib abdomen pelvis shoulder head brain neck ct mri us ultrasound mammogram seen above below
+    described heart lungs size cardiac mediastinum silhouette contour contours pulmonary pleural
+    bony structures osseous only findings finding again noted acute active disease process
+    abnormality abnormalities cardiopulmonary intrathoracic xxxx two single one both bilateral
+    clinically overall within volumes decubitus sided
 """
 _SAYS_NOTHING = frozenset(_NO_FINDING.split())
 

@@ -34,13 +34,18 @@ class Metric:
     """What a name in scores.json stands for.
 
     better: "higher", "lower" or "" where neither is. x100 except where `count` says that the
-    figure is a count per row.
+    figure is a count per row. quality: whether it stands among the scores of a system or, like a
+    length or an error rate, among what its texts look like.
     """
 
     title: str
     explanation: str
     better: str = "higher"
     count: bool = False
+
+    @property
+    def quality(self) -> bool:
+        return self.better == "higher"
 
 
 METRICS: dict[str, Metric] = {
@@ -60,7 +65,7 @@ METRICS: dict[str, Metric] = {
     "abnormality_agreement": Metric("abnormality agrees", "either, of all rows"),
     "numbered": Metric("numbered", "outputs as numbered points", ""),
     "bulleted": Metric("bulleted", "outputs with bullets", ""),
-    "form_kept": Metric("form kept", "numbered, bulleted or neither as the reference is"),
+    "form_kept": Metric("form kept", "numbered, bulleted or neither as the reference is", ""),
     "sentences": Metric("sentences", "sentences an output", "", True),
     "length_ratio": Metric("length ratio", "output's words per word of the reference", ""),
     "copied": Metric("copied", "words in runs of 4 or more taken from the input", ""),

@@ -7,10 +7,12 @@ all systems are one matrix product, and two systems are compared on the same row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+Key = Hashable  # a system's name, or whatever else tells systems apart
 
 RESAMPLES = 1_000
 PERMUTATIONS = 9_999
@@ -62,7 +64,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher b scores than a on the same rows, its interval, and a two-sided p."""
+    """How much higher a scores than b on the same rows, its interval, and a two-sided p."""
 
     difference: float
     low: float
@@ -71,8 +73,8 @@ class Difference:
 
 
 def bootstrap(
-    systems: Mapping[str, Sums], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, np.ndarray]:
+    systems: Mapping[Key, Sums], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[Key, np.ndarray]:
     """The score of each system on each resample of the rows: {name: array of (resamples,)}.
 
     All systems are scored on the same resamples (Efron and Tibshirani 1993; paired as in Koehn
@@ -87,8 +89,8 @@ def bootstrap(
 
 
 def intervals(
-    systems: Mapping[str, Sums], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Interval]:
+    systems: Mapping[Key, Sums], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[Key, Interval]:
     """Each system's score with its 95% percentile bootstrap interval."""
     drawn = bootstrap(systems, resamples, seed)
     return {
@@ -98,19 +100,19 @@ def intervals(
 
 
 def differences(
-    systems: Mapping[str, Sums],
-    pairs: Sequence[tuple[str, str]],
+    systems: Mapping[Key, Sums],
+    pairs: Sequence[tuple[Key, Key]],
     resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> dict[tuple[str, str], Difference]:
-    """For each pair (a, b): score of b minus score of a, its paired interval and p."""
+) -> dict[tuple[Key, Key], Difference]:
+    """For each pair (a, b): score of a minus score of b, its paired interval and p."""
     drawn = bootstrap(systems, resamples, seed)
     p_values = randomisation_p(systems, pairs, permutations, seed)
     return {
         (a, b): Difference(
-            systems[b].total() - systems[a].total(),
-            *percentile_interval(drawn[b] - drawn[a]),
+            systems[a].total() - systems[b].total(),
+            *percentile_interval(drawn[a] - drawn[b]),
             p_values[a, b],
         )
         for a, b in pairs
@@ -118,11 +120,11 @@ def differences(
 
 
 def randomisation_p(
-    systems: Mapping[str, Sums],
-    pairs: Sequence[tuple[str, str]],
+    systems: Mapping[Key, Sums],
+    pairs: Sequence[tuple[Key, Key]],
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> dict[tuple[str, str], float]:
+) -> dict[tuple[Key, Key], float]:
     """Two-sided p by approximate randomisation (Noreen 1989): rows swap systems at random.
 
     Of `permutations` swaps plus the data itself, the share whose difference is at least as large.
@@ -170,7 +172,7 @@ def too_few(difference: float, low: float, high: float, n: int) -> bool:
 
 
 def verdict(difference: float, low: float, high: float, p: float, n: int) -> str:
-    """ "higher", "lower", "no difference shown" or "too few to say", of b against a."""
+    """ "higher", "lower", "no difference shown" or "too few to say", of a against b."""
     if too_few(difference, low, high, n):
         return "too few to say"
     if p >= 1 - CONFIDENCE / 100 or low <= 0 <= high:
@@ -178,7 +180,7 @@ def verdict(difference: float, low: float, high: float, p: float, n: int) -> str
     return "higher" if difference > 0 else "lower"
 
 
-def _rows_of(systems: Mapping[str, Sums]) -> int:
+def _rows_of(systems: Mapping[Key, Sums]) -> int:
     counts = {name: len(sums.rows) for name, sums in systems.items()}
     if len(set(counts.values())) != 1:
         raise ValueError(f"systems must be scored on the same rows, and here they have {counts}")
@@ -188,11 +190,11 @@ def _rows_of(systems: Mapping[str, Sums]) -> int:
     return n
 
 
-def _edges(systems: Mapping[str, Sums]) -> np.ndarray:
+def _edges(systems: Mapping[Key, Sums]) -> np.ndarray:
     return np.cumsum([s.rows.shape[1] for s in systems.values()])[:-1]
 
 
-def _apply(systems: Mapping[str, Sums], drawn: np.ndarray) -> dict[str, np.ndarray]:
+def _apply(systems: Mapping[Key, Sums], drawn: np.ndarray) -> dict[Key, np.ndarray]:
     parts = np.split(drawn, _edges(systems), axis=1)
     return {
         name: sums.score(part) for (name, sums), part in zip(systems.items(), parts, strict=True)

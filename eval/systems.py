@@ -1,0 +1,256 @@
+"""Whatever writes texts for rows: base and adapter from the engine, a full model, a floor.
+
+A writer knows the systems it writes (its columns), says how it writes each (settings and the
+weights' hashes, for the sidecar of the predictions), and yields texts in batches of similar length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from eval import floors
+from eval.rows import DataError, Row
+
+PACKAGES = ("torch", "transformers", "peft", "tokenizers", "numpy", "rouge-score", "sacrebleu")
+
+
+@dataclass(frozen=True)
+class Text:
+    """What one system wrote for one row.
+
+    finish: "end" or "length" (cut off by max_new_tokens). unread: words of the input that did not
+    fit.
+    """
+
+    text: str
+    finish: str = "end"
+    unread: int = 0
+
+
+class Writer(Protocol):
+    """One model in memory, or one rule, and the systems it writes."""
+
+    settings: dict[str, dict[str, Any]]  # system -> how it writes
+
+    def write(
+        self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[int, dict[str, Text]]]:
+        """(index of the row, {system: Text}) for every row, batch by batch, in a fixed order."""
+        ...
+
+
+class EngineWriter:
+    """Base and one adapter, as `summarizer.generate.Engine` writes them.
+
+    names: the system's name of each of the engine's columns, {"base": ..., "lora": ...}.
+    """
+
+    def __init__(
+        self,
+        adapter: str,
+        task: str,
+        names: Mapping[str, str],
+        *,
+        backbone: str,
+        device: str = "auto",
+        dtype: str = "auto",
+        decoding: Mapping[str, Any] | None = None,
+    ) -> None:
+        from summarizer.backbone import ADAPTER_WEIGHTS, resolve, weights_sha256
+        from summarizer.generate import Engine
+
+        self._engine = Engine.load(backbone, {task: adapter}, device=device, dtype=dtype)
+        self._task = task
+        self._names = dict(names)
+        described = self._engine.task(task)
+        self._decoding = replace(described.decoding, **(decoding or {}))
+        info = self._engine.adapters[task]
+        base_folder, base_revision = resolve(backbone, "backbone")
+        common = {
+            "method": "generate",
+            "backbone": _public(backbone),
+            "backbone_revision": base_revision,
+            "backbone_sha256": weights_sha256(base_folder),
+            "prompt": described.prompt,
+            "max_input_tokens": described.max_input_tokens,
+            "decoding": self._decoding.to_dict(),
+            "device": self._engine.device.split(":")[0],
+            "dtype": self._engine.dtype,
+            "engine": "summarizer.generate.Engine.batch",
+        }
+        from eval.rows import file_sha256
+
+        weights = {
+            "adapter": _public(adapter),
+            "adapter_revision": info.revision,
+            "adapter_sha256": file_sha256(Path(info.path) / ADAPTER_WEIGHTS),
+        }
+        self.settings = {
+            name: common | (weights if column == "lora" else {})
+            for column, name in self._names.items()
+        }
+
+    def write(
+        self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[int, dict[str, Text]]]:
+        columns = {column: name for column, name in self._names.items() if name in systems}
+        found = self._engine.batch(
+            self._task,
+            rows,
+            decoding=self._decoding,
+            batch_size=batch_size,
+            systems=tuple(columns),
+        )
+        for index, pair in found:
+            unread = pair.cut.words_unread if pair.cut else 0
+            texts = {}
+            for column, name in columns.items():
+                summary = getattr(pair, column)
+                texts[name] = Text(summary.text, summary.finish, unread)
+            yield index, texts
+
+
+class ModelWriter:
+    """A model without an adapter: a full fine-tune (BART, ...) or a backbone as it is."""
+
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        task: str,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        decoding: Mapping[str, Any] | None = None,
+    ) -> None:
+        import json
+
+        from summarizer.backbone import load_backbone, weights_sha256
+        from summarizer.tasks import for_run, get_task
+
+        self._backbone = load_backbone(source, device, dtype)
+        record = self._backbone.path / "run.json"
+        run = json.loads(record.read_text()) if record.is_file() else None
+        self._task = for_run(get_task(task), run)
+        self._decoding = replace(self._task.decoding, **(decoding or {}))
+        self._name = name
+        first = next(self._backbone.model.parameters())
+        self.settings = {
+            name: {
+                "method": "generate",
+                "backbone": _public(source),
+                "backbone_revision": self._backbone.revision,
+                "backbone_sha256": weights_sha256(self._backbone.path),
+                "prompt": self._task.prompt,
+                "max_input_tokens": self._task.max_input_tokens,
+                "decoding": self._decoding.to_dict(),
+                "device": first.device.type,
+                "dtype": str(first.dtype).removeprefix("torch."),
+                "engine": "transformers generate",
+            }
+        }
+
+    def write(
+        self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[int, dict[str, Text]]]:
+        from summarizer.generate import batches
+
+        prepared = [self._prepare(row) for row in rows]
+        for places in batches([len(ids) for ids, _ in prepared], batch_size):
+            texts = self._generate([prepared[place][0] for place in places])
+            for place, (text, finish) in zip(places, texts, strict=True):
+                yield place, {self._name: Text(text, finish, prepared[place][1])}
+
+    def _prepare(self, row: Row) -> tuple[list[int], int]:
+        """Token ids of the prompt, and how many words of the input it has no room for."""
+        from summarizer.backbone import chat_parts, without_special
+        from summarizer.tasks import prompt_parts
+        from summarizer.text import check_input, cut_to
+
+        text = check_input(row["input"])
+        before, after = prompt_parts(self._task, row.get("section"))
+        tokenizer, limit = self._backbone.tokenizer, self._task.max_input_tokens
+        if self._backbone.kind == "causal":
+            text = without_special(tokenizer, text)
+            before, after = chat_parts(tokenizer, before, after)
+        if self._backbone.positions:
+            written = self._decoding.max_new_tokens if self._backbone.kind == "causal" else 0
+            limit = min(limit, self._backbone.positions - written)
+        ids, cut = cut_to(tokenizer, before, text, after, limit)
+        return ids, cut.words_unread if cut else 0
+
+    def _generate(self, prompts: list[list[int]]) -> list[tuple[str, str]]:
+        import torch
+
+        from summarizer.generate import until_end
+
+        ids, mask = self._backbone.pad(prompts)
+        settings = {k: v for k, v in self._decoding.to_dict().items() if v}
+        if self._decoding.num_beams == 1:
+            settings.pop("length_penalty", None)
+        with torch.inference_mode():
+            output = self._backbone.model.generate(
+                input_ids=ids, attention_mask=mask, do_sample=False, **settings
+            )
+        given = ids.shape[1] if self._backbone.kind == "causal" else 1
+        found = []
+        for row in output[:, given:].tolist():
+            tokens, ended = until_end(row, self._backbone.ends)
+            found.append((self._backbone.text_of(tokens), "end" if ended else "length"))
+        return found
+
+
+class FloorWriter:
+    """A trivial method of `eval.floors`. train_sha256: of the training set it reads."""
+
+    def __init__(self, name: str, train: Sequence[Row], train_sha256: str | None) -> None:
+        if name not in floors.FLOORS:
+            raise DataError(f"There is no floor {name!r}: there are {', '.join(floors.FLOORS)}.")
+        floor = floors.FLOORS[name]
+        if floor.needs_train and not train:
+            raise DataError(f"The floor {name!r} needs the training set: give --train FILE.")
+        self._name, self._floor, self._train = name, floor, train
+        self.settings = {name: {"method": "rule", "rule": floor.rule}}
+        if floor.needs_train:
+            self.settings[name]["train_sha256"] = train_sha256
+
+    def write(
+        self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[int, dict[str, Text]]]:
+        for index, text in enumerate(self._floor.write(rows, self._train)):
+            yield index, {self._name: Text(text)}
+
+
+def kind_of(source: str) -> str:
+    """ "adapter" or "model". Raises ModelError where the folder holds neither."""
+    from summarizer.backbone import ADAPTER_CONFIG, ModelError, resolve
+
+    folder, _ = resolve(source, "adapter")
+    if (folder / ADAPTER_CONFIG).is_file():
+        return "adapter"
+    if (folder / "config.json").is_file():
+        return "model"
+    raise ModelError(f"The folder {source} holds neither an adapter nor a model.")
+
+
+def versions() -> dict[str, str]:
+    """The packages that a score depends on, as installed."""
+    import platform
+
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _public(source: str) -> str:
+    """A model's name without the folders of this machine."""
+    path = Path(source)
+    return "/".join(path.parts[-2:]) if path.is_absolute() else source
