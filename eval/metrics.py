@@ -20,12 +20,12 @@ import numpy as np
 
 from eval import overlap, style
 from eval.clinical import focus_kept, focus_words, tells_abnormality
-from eval.rouge import ROUGE_NAMES, rouge, sentence_lines
+from eval.rouge import rouge, sentence_lines
 from eval.statistics import Sums, mean_of
 
 __all__ = [
     "METRICS", "BleuScore", "Metric", "abnormality", "bleu", "chrf", "focus_kept",
-    "focus_words", "load", "measure", "rouge", "tells_abnormality",
+    "focus_words", "form", "load", "measure", "rouge", "tells_abnormality",
 ]  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def measure(
         sums["focus_kept"] = mean_of(kept)
     if task == "radiology":
         sums |= {name: mean_of(v) for name, v in abnormality(outputs, references).items()}
-    return sums | _form(outputs, references, sources)
+    return sums | form(outputs, references, sources)
 
 
 def _overlap(outputs: Sequence[str], references: Sequence[str]) -> dict[str, Sums]:
@@ -157,9 +157,10 @@ def _overlap(outputs: Sequence[str], references: Sequence[str]) -> dict[str, Sum
     }
 
 
-def _form(
+def form(
     outputs: Sequence[str], references: Sequence[str], sources: Sequence[str]
 ) -> dict[str, Sums]:
+    """What texts look like, by `eval.style`: {name of METRICS: Sums}."""
     numbered = [style.is_numbered(o) for o in outputs]
     bulleted = [style.is_bulleted(o) for o in outputs]
     form_kept = [
@@ -188,6 +189,3 @@ def load(name: str):
     from eval.modules import MODULES
 
     return MODULES[name]()
-
-
-ROUGE = ROUGE_NAMES
