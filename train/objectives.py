@@ -1,7 +1,7 @@
 """What the embedded base learns from plain text: pairs made out of a document, none of a task.
 
-Each objective takes a random generator and a document and returns (input, target), or None where
-the document does not offer it. The first word of the input says which objective it is, so that
+Each objective takes a random generator, a document and the most characters that the input may
+have, and returns (input, target), or None where the document does not offer it. The first word of the input says which objective it is, so that
 the same words can serve as a prompt later. The base never sees a task's training pairs; the
 documents that hold one are left out before this module reads them (`train.pretrain.prepare`).
 
@@ -29,7 +29,7 @@ import numpy as np
 
 Pair = tuple[str, str] | None
 SENTENCE_END = re.compile(r"(?<=[a-z0-9)\]%\"”][.!?])\s+(?=[A-Z0-9(\"“])")
-HEADING = re.compile(r"^([A-Z][A-Z /&,\-]{2,40}):[ \t]*", re.M)
+HEADING = re.compile(r"^([A-Z][A-Z /&,\-]{2,40}):[ \t]*", re.MULTILINE)
 WORD = re.compile(r"[A-Za-z][A-Za-z\-]{2,}")
 STOP = frozenset(
     "the and for with was were are is this that from has have had not but you your they their "
@@ -72,24 +72,29 @@ def content_words(text: str) -> list[str]:
     return [w for w in (m.group().lower() for m in WORD.finditer(text)) if w not in STOP]
 
 
+def between(rng: random.Random, least: int, most: int) -> int:
+    """A length in characters, `least` where there is no room for more."""
+    return rng.randrange(least, most) if most > least else least
+
+
 # --- the objectives ---------------------------------------------------------------------------
 
 
-def copy(rng: random.Random, document: Document, drop: float = 0.0) -> Pair:
+def copy(rng: random.Random, document: Document, most: int, drop: float = 0.0) -> Pair:
     """The text itself; with `drop`, that share of the input's words is missing."""
-    text = document.window(rng, rng.randrange(80, 260))
+    text = document.window(rng, rng.randrange(80, max(100, min(260, most))))
     given = text
     if drop:
         given = " ".join(w for w in text.split(" ") if rng.random() > drop)
     return (f"copy: {given}", text) if text else None
 
 
-def copy_with_gaps(rng: random.Random, document: Document) -> Pair:
-    return copy(rng, document, drop=0.15)
+def copy_with_gaps(rng: random.Random, document: Document, most: int) -> Pair:
+    return copy(rng, document, most, drop=0.15)
 
 
-def continuation(rng: random.Random, document: Document) -> Pair:
-    text = document.window(rng, rng.randrange(500, 1700))
+def continuation(rng: random.Random, document: Document, most: int) -> Pair:
+    text = document.window(rng, between(rng, 300, most))
     parts = sentences(text)
     if len(parts) < 4:
         return None
@@ -97,16 +102,16 @@ def continuation(rng: random.Random, document: Document) -> Pair:
     return f"continue: {' '.join(parts[:cut])}", " ".join(parts[cut:])[:450]
 
 
-def summarize(rng: random.Random, document: Document) -> Pair:
+def summarize(rng: random.Random, document: Document, most: int) -> Pair:
     """Gap sentences: those whose words cover most of the others' (ROUGE-1 F1 with the rest).
 
     Half the time the chosen sentences stay in the input, so that the model learns to choose and
     quote; else they are missing, so that it learns to put together.
     """
-    abstract = abstract_from_body(rng, document) if rng.random() < 0.3 else None
+    abstract = abstract_from_body(document, most) if rng.random() < 0.3 else None
     if abstract:
         return abstract
-    parts = sentences(document.window(rng, rng.randrange(400, 1900)))
+    parts = sentences(document.window(rng, between(rng, 300, most)))
     parts = [p for p in parts if len(p) > 12]
     if len(parts) < 4:
         return None
@@ -134,41 +139,41 @@ def salient(parts: list[str], count: int) -> list[int]:
     return [-i for _, i in sorted(scores, reverse=True)[:count]]
 
 
-def abstract_from_body(rng: random.Random, document: Document) -> Pair:
+def abstract_from_body(document: Document, most: int) -> Pair:
     """An article's conclusion or last abstract paragraph from what stands before it."""
     if document.source == "pubmedqa_l":
         lines = [x for x in document.text.split("\n") if x.strip()]
         if len(lines) < 3:
             return None
-        return f"summarize: {' '.join(lines[1:-1])[:2200]}", lines[-1][:500]
+        return f"summarize: {' '.join(lines[1:-1])[:most]}", lines[-1][:500]
     for index, paragraph in enumerate(document.paragraphs[:14]):
         if index > 1 and re.fullmatch(r"Conclusions?:?|Discussion:?|Summary:?", paragraph):
             body = " ".join(p for p in document.paragraphs[1:index] if len(p) > 60)
             target = document.paragraphs[index + 1] if index + 1 < len(document.paragraphs) else ""
             if len(body) > 300 and 40 < len(target) < 700:
-                return f"summarize: {body[-2200:]}", target
+                return f"summarize: {body[-most:]}", target
     return None
 
 
-def title(rng: random.Random, document: Document) -> Pair:
+def title(rng: random.Random, document: Document, most: int) -> Pair:
     lines = document.text.split("\n", 1)
     if len(lines) < 2 or not 8 < len(lines[0]) < 200:
         return None
-    body = Document(document.source, lines[1]).window(rng, rng.randrange(300, 1800))
+    body = Document(document.source, lines[1]).window(rng, between(rng, 200, most))
     if rng.random() < 0.5:
-        body = lines[1].strip()[: rng.randrange(300, 1800)].rpartition(" ")[0]
+        body = lines[1].strip()[: between(rng, 200, most)].rpartition(" ")[0]
     return f"title: {body}", lines[0].strip()
 
 
-def question(rng: random.Random, document: Document) -> Pair:
+def question(rng: random.Random, document: Document, most: int) -> Pair:
     """The question that a passage answers, in the words of MedQuAD, PubMedQA or a textbook.
 
     Some passages hold the question itself, in the midst of other text of the same page.
     """
     if document.source == "pubmedqa_l":
         asked, _, rest = document.text.partition("\n")
-        return f"question: {rest[: rng.randrange(300, 1800)]}", asked.strip()
-    found = list(re.finditer(r"^([^\n]{8,160}\?)\s*$", document.text, re.M))
+        return f"question: {rest[: between(rng, 200, most)]}", asked.strip()
+    found = list(re.finditer(r"^([^\n]{8,160}\?)\s*$", document.text, re.MULTILINE))
     if not found:
         return None
     index = rng.randrange(len(found))
@@ -178,7 +183,7 @@ def question(rng: random.Random, document: Document) -> Pair:
         return None
     asked = re.sub(r"\s+\?", "?", found[index].group(1).strip())
     asked = asked.replace("What is (are)", "What is")
-    answer = answer[: rng.randrange(150, 1600)].rpartition(" ")[0]
+    answer = answer[: between(rng, 150, most - len(asked))].rpartition(" ")[0]
     if rng.random() < 0.4:
         parts = sentences(answer)[:6]
         parts.insert(rng.randrange(len(parts) + 1), asked)
@@ -188,9 +193,9 @@ def question(rng: random.Random, document: Document) -> Pair:
     return f"question: {answer}", asked
 
 
-def find(rng: random.Random, document: Document) -> Pair:
+def find(rng: random.Random, document: Document, most: int) -> Pair:
     """The sentence that holds the given words: attention by content, the root of quoting."""
-    text = document.window(rng, rng.randrange(300, 1900))
+    text = document.window(rng, between(rng, 200, most))
     parts = [p for p in sentences(text) if 20 < len(p) < 400]
     if len(parts) < 3:
         return None
@@ -203,7 +208,7 @@ def find(rng: random.Random, document: Document) -> Pair:
     return f"find {', '.join(keys)}: {text}", wanted
 
 
-def note(rng: random.Random, document: Document) -> Pair:
+def note(rng: random.Random, document: Document, most: int) -> Pair:
     """A section of a clinical note by its heading."""
     found = list(HEADING.finditer(document.text))
     if len(found) < 3:
@@ -211,7 +216,7 @@ def note(rng: random.Random, document: Document) -> Pair:
     index = rng.randrange(len(found))
     end = found[index + 1].start() if index + 1 < len(found) else len(document.text)
     section = document.text[found[index].end() : end].strip()
-    if not 20 < len(section) < 1100:
+    if not 20 < len(section) < min(1100, most // 2):
         return None
     heading = found[index].group(1).strip().lower()
     way = rng.random()
@@ -220,12 +225,12 @@ def note(rng: random.Random, document: Document) -> Pair:
     around = document.text
     if way < 0.8:  # completed from the rest of the note
         around = document.text[: found[index].start()] + document.text[end:]
-    start = max(0, min(found[index].start() - rng.randrange(0, 900), len(around) - 2200))
-    return f"note {heading}: {around[start : start + 2200].strip()}", section
+    start = max(0, min(found[index].start() - rng.randrange(0, most // 2), len(around) - most))
+    return f"note {heading}: {around[start : start + most].strip()}", section
 
 
-def order(rng: random.Random, document: Document) -> Pair:
-    parts = sentences(document.window(rng, rng.randrange(150, 420)))
+def order(rng: random.Random, document: Document, most: int) -> Pair:
+    parts = sentences(document.window(rng, between(rng, 150, min(most, 420))))
     if not 2 < len(parts) < 9:
         return None
     mixed = parts[:]
@@ -301,7 +306,7 @@ ONES = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
 ).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 def number_words(n: int) -> str:
@@ -334,31 +339,31 @@ def spell_numbers(rng: random.Random, sentence: str) -> str:
 # Objective -> share of examples. `fill` and `fill_long` are made on tokens in train.pretrain.
 MIXTURE = {
     "fill": 0.22,
-    "fill_long": 0.10,
-    "continuation": 0.06,
+    "fill_long": 0.05,
+    "continuation": 0.03,
     "summarize": 0.17,
-    "title": 0.04,
-    "question": 0.07,
-    "find": 0.11,
-    "note": 0.15,
-    "order": 0.03,
-    "copy_with_gaps": 0.05,
+    "title": 0.03,
+    "question": 0.12,
+    "find": 0.13,
+    "note": 0.17,
+    "order": 0.02,
+    "copy_with_gaps": 0.06,
 }
 # How many times a source's text is weighed against its size. Clinical notes are what the tasks
 # write, and there is little of them; tables of trial results and general textbooks count less.
 SOURCE_WEIGHTS = {
-    "mtsamples": 4.0,
-    "medquad": 2.0,
+    "mtsamples": 8.0,
+    "medquad": 2.5,
     "openstax_health": 1.5,
-    "qmsum_meetings": 1.0,
-    "pubmedqa_l": 3.0,
-    "pmc_rct_fulltext": 0.7,
-    "europepmc_openaccess": 0.7,
-    "openstax_general": 1.0,
-    "clinicaltrials_nli4ct": 0.5,
-    "craft": 0.4,
-    "covid_qa": 0.5,
-    "plos_starter": 0.5,
+    "qmsum_meetings": 1.2,
+    "pubmedqa_l": 4.0,
+    "pmc_rct_fulltext": 0.3,
+    "europepmc_openaccess": 0.3,
+    "openstax_general": 0.8,
+    "clinicaltrials_nli4ct": 0.2,
+    "craft": 0.2,
+    "covid_qa": 0.2,
+    "plos_starter": 0.2,
 }
 ONLY_FROM = {
     "note": ("mtsamples",),

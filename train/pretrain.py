@@ -36,6 +36,7 @@ from train import objectives
 from train.objectives import Document
 from train.tokenizer import sentinel_ids, train_tokenizer
 
+CHARACTERS_A_TOKEN = 3.6  # of English medical text, a little below the mean, so that inputs fit
 SHINGLE = 16  # words in a row that a document may not share with a task's row
 
 
@@ -44,29 +45,27 @@ class Pretraining:
     """One run. The defaults are the released base's."""
 
     # the model
-    d_model: int = 384
-    d_ff: int = 1024
+    d_model: int = 256
+    d_ff: int = 640
     d_kv: int = 64
-    num_heads: int = 6
-    num_layers: int = 12
-    num_decoder_layers: int = 3
-    vocabulary_size: int = 12288
+    num_heads: int = 4
+    num_layers: int = 6
+    num_decoder_layers: int = 2
+    vocabulary_size: int = 8192
     relative_buckets: int = 32
     relative_max_distance: int = 256
     # a row holds several examples side by side, kept apart by the attention masks
-    input_tokens: int = 512
-    target_tokens: int = 192
+    input_tokens: int = 256
+    target_tokens: int = 128
     # the run
-    rows: int = 128  # rows of one step
-    steps: int = 7000
-    warmup: int = 200
-    decay: float = 0.25  # share of the steps at the end over which the rate falls to zero
-    copy_steps: int = 300  # copying alone: cross-attention must align before it can learn more
-    ramp_steps: int = 300  # from copying to the mixture
-    optimizer: str = "muon"  # muon | adamw
-    matrix_rate: float = 0.02
-    other_rate: float = 0.01
-    weight_decay: float = 0.01
+    rows: int = 12  # rows of one step
+    steps: int = 3600
+    warmup: int = 100
+    decay: float = 0.3  # share of the steps at the end over which the rate falls to zero
+    copy_steps: int = 500  # copying alone: cross-attention must align before it can learn more
+    ramp_steps: int = 400  # from copying to the mixture
+    learning_rate: float = 0.02  # of a parameter's RMS, in one step
+    weight_decay: float = 0.0
     clip: float = 1.0
     seed: int = 20
     attention: str = "eager"
@@ -197,7 +196,7 @@ class Rows:
             return None
         if name.startswith("fill"):
             return self.fill(rng, arrays, document, room, target_room, long=name == "fill_long")
-        pair = objectives.BY_NAME[name](rng, document)
+        pair = objectives.BY_NAME[name](rng, document, int(room * CHARACTERS_A_TOKEN))
         if pair is None or not pair[0] or not pair[1].strip():
             return None
         given, wanted = self.tokenizer(list(pair))["input_ids"]
@@ -306,35 +305,35 @@ def packed_loss(model, batch: dict):
     )
 
 
-def optimizers(model, config: Pretraining) -> list:
-    """Muon for the hidden matrices, AdamW for the rest.
+class ScaledAdamW:
+    """AdamW whose rate for each parameter is a share of that parameter's own size (RMS).
 
-    T5's embeddings start with a standard deviation of 1 and its attention with one near 0.01, so
-    one learning rate cannot serve both. `adamw` scales each matrix's rate by its own size (RMS),
-    as Adafactor does, for machines where Muon is too slow.
+    T5's embeddings start with a standard deviation of 1, its attention with one near 0.01, and
+    its attention scores are not scaled: one absolute rate cannot serve both. Adafactor's
+    `scale_parameter` does the same (Shazeer & Stern 2018, section 8).
     """
-    import torch
 
-    hidden = [p for n, p in model.named_parameters() if is_matrix(n, p)]
-    others = [p for n, p in model.named_parameters() if not is_matrix(n, p)]
-    rest = torch.optim.AdamW(
-        others, lr=config.other_rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.0
-    )
-    if config.optimizer == "muon":
-        matrices = torch.optim.Muon(
-            hidden, lr=config.matrix_rate, momentum=0.95, weight_decay=config.weight_decay
-        )
-    else:
-        groups = [
-            {"params": [p], "lr": config.matrix_rate * max(1e-3, p.detach().square().mean().sqrt().item())}
-            for p in hidden
-        ]
-        matrices = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=config.weight_decay)
-    return [matrices, rest]
+    SMALLEST = 1e-3  # the size that a parameter near zero is taken to have
 
+    def __init__(self, model, config: Pretraining):
+        import torch
 
-def is_matrix(name: str, parameter) -> bool:
-    return parameter.ndim == 2 and "shared" not in name and "relative_attention_bias" not in name
+        self.parameters = list(model.parameters())
+        self.adamw = torch.optim.AdamW(
+            [{"params": [p]} for p in self.parameters],
+            lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=config.weight_decay,
+        )  # fmt: skip
+
+    def step(self, rate: float) -> None:
+        """One step at `rate`, a share of each parameter's RMS; the gradients are cleared."""
+        import torch
+
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.parameters])).tolist()
+        for group, norm in zip(self.adamw.param_groups, norms, strict=True):
+            size = norm / group["params"][0].numel() ** 0.5
+            group["lr"] = rate * max(self.SMALLEST, size)
+        self.adamw.step()
+        self.adamw.zero_grad(set_to_none=True)
 
 
 def rate_at(step: int, config: Pretraining) -> float:
@@ -355,9 +354,8 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
     tokenizer = AutoTokenizer.from_pretrained(work / "tokenizer")
     rows = Rows(read_documents(work / "train.jsonl.xz"), tokenizer, config)
     model = new_model(config).to(device)
-    optimizer_list = optimizers(model, config)
-    base_rates = [[g["lr"] for g in o.param_groups] for o in optimizer_list]
-    state = load_state(run, config, model, optimizer_list, device)
+    optimizer = ScaledAdamW(model, config)
+    state = load_state(run, config, model, optimizer, device)
     validation = validation_batches(work, tokenizer, config)
     loss_of = torch.compile(packed_loss) if compile_model else packed_loss
     start, began, saved = state["step"], time.monotonic(), time.monotonic()
@@ -365,25 +363,19 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
     running, timed, timed_at = [], start, time.monotonic()
     step = start
     for batch in batches:
-        factor = rate_at(step, config)
-        for optimizer, rates in zip(optimizer_list, base_rates):
-            for group, rate in zip(optimizer.param_groups, rates):
-                group["lr"] = rate * factor
         batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
         with torch.autocast(device, dtype=torch.bfloat16):
             loss = loss_of(model, batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        for optimizer in optimizer_list:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        optimizer.step(config.learning_rate * rate_at(step, config))
         running.append(loss.detach())
         step += 1
         now = time.monotonic()
         if step % 50 == 0 or step == config.steps:
             mean = torch.stack(running).mean().item()
             if not math.isfinite(mean):
-                raise SystemExit(f"The loss is not a number at step {step}: lower matrix_rate.")
+                raise SystemExit(f"The loss is not a number at step {step}: lower learning_rate.")
             running = []
             rate = (step - timed) * config.rows * config.input_tokens / (time.monotonic() - timed_at)
             timed, timed_at = step, time.monotonic()
@@ -401,7 +393,7 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
             state["step"] = step
             state["seconds"] += now - saved
             state["device"] = device_name(device)
-            save_state(run, config, model, optimizer_list, state)
+            save_state(run, config, model, optimizer, state)
             saved = now
         if out_of_time or step >= config.steps:
             break
@@ -460,7 +452,7 @@ def device_name(device: str) -> str:
 # --- the saved state --------------------------------------------------------------------------
 
 
-def save_state(run: Path, config: Pretraining, model, optimizer_list, state: dict) -> None:
+def save_state(run: Path, config: Pretraining, model, optimizer, state: dict) -> None:
     """Everything that going on needs, replaced at once: a kill leaves the old or the new."""
     import torch
 
@@ -468,7 +460,7 @@ def save_state(run: Path, config: Pretraining, model, optimizer_list, state: dic
     whole = {
         "config": dataclasses.asdict(config),
         "model": model.state_dict(),
-        "optimizers": [o.state_dict() for o in optimizer_list],
+        "optimizer": optimizer.adamw.state_dict(),
         "state": state,
     }
     torch.save(whole, run / "state.pt.new")
@@ -478,7 +470,7 @@ def save_state(run: Path, config: Pretraining, model, optimizer_list, state: dic
 MAY_CHANGE = {"steps", "decay", "attention"}  # a run may be lengthened
 
 
-def load_state(run: Path, config: Pretraining, model, optimizer_list, device: str) -> dict:
+def load_state(run: Path, config: Pretraining, model, optimizer, device: str) -> dict:
     import torch
 
     path = run / "state.pt"
@@ -493,8 +485,7 @@ def load_state(run: Path, config: Pretraining, model, optimizer_list, device: st
             "or another --run folder."
         )
     model.load_state_dict(whole["model"])
-    for optimizer, saved in zip(optimizer_list, whole["optimizers"]):
-        optimizer.load_state_dict(saved)
+    optimizer.adamw.load_state_dict(whole["optimizer"])
     print(f"going on from step {whole['state']['step']}", flush=True)
     return whole["state"]
 
@@ -520,14 +511,14 @@ def export(config: Pretraining, work: Path, run: Path, out: Path, shard: str = "
     transformers.AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(out)
     state, report = whole["state"], json.loads((work / "corpus.json").read_text())
     record = {
-        "command": "python -m train.pretrain",
+        "command": "python -m train.pretrain --corpus CORPUS --exclude TASK_FILES",
         "recipe": {**whole["config"], "steps": config.steps, "decay": config.decay},
         "mixture": objectives.MIXTURE,
         "source_weights": objectives.SOURCE_WEIGHTS,
-        "data": report,
+        "data": {**report, "train": {"sources": report["sources"]}},
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": state["step"],
-        "input_tokens": state["step"] * saved.rows * saved.input_tokens,
+        "tokens": state["step"] * saved.rows * saved.input_tokens,
         "seconds": round(state["seconds"], 1),
         "device": state.get("device"),
         "seed": saved.seed,

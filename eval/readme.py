@@ -1,0 +1,105 @@
+"""Writes the README's figures from the files that measured them, so that none is typed by hand.
+
+Run as: python -m eval.readme            (python -m eval.readme --check only compares)
+
+Between `<!-- scores: begin -->` and `<!-- scores: end -->` it puts a row for each task and source
+of models/*/scores.json; between the `failures` marks, what models/*/failures.md say was seen by
+reading the outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.tables import difference, find_pair, interval
+from summarizer.tasks import TASKS
+
+README = Path("README.md")
+MODELS = Path("models")
+HEADER = ["task, rows", "n", "metric", "base", "LoRA", "LoRA - base", "best floor"]
+# What each task is chosen by, and shown by beside ROUGE-1.
+METRICS = {"radiology": ("rouge1", "rougeL"), "dialogue": ("rouge1", "rougeL"),
+           "question": ("rouge1", "rougeL")}  # fmt: skip
+LABELS = {"rouge1": "ROUGE-1", "rougeL": "ROUGE-L"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m eval.readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail where README differs")
+    options = parser.parse_args(arguments)
+    text = README.read_text(encoding="utf-8")
+    wanted = written(text)
+    if options.check:
+        if wanted != text:
+            print("README.md is not what the files say: run python -m eval.readme", file=sys.stderr)
+            return 1
+        return 0
+    README.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def written(text: str) -> str:
+    """The README with both blocks as the files have them."""
+    text = between(text, "scores", scores_table())
+    return between(text, "failures", failures())
+
+
+def between(text: str, name: str, block: str) -> str:
+    """`text` with `block` between the marks of that name. Raises ValueError without the marks."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md needs the marks {begin} and {end}, once each.")
+    head, _, rest = text.partition(begin)
+    return f"{head}{begin}\n{block}\n{end}{rest.partition(end)[2]}"
+
+
+def scores_table() -> str:
+    """One row for each task, source and metric, as a Markdown table."""
+    lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    for task in TASKS:
+        path = MODELS / task / "scores.json"
+        if not path.is_file():
+            continue
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        for segment in scores["segments"]:
+            if segment["by"] == "source":
+                lines += [row(task, segment, metric) for metric in METRICS[task]]
+    return "\n".join(lines)
+
+
+def row(task: str, segment: Mapping[str, Any], metric: str) -> str:
+    systems = segment["systems"]
+    floors = {name: s[metric] for name, s in systems.items() if name not in ("base", "lora")}
+    floor = max(floors, key=lambda name: floors[name]["mean"], default=None)
+    pair = find_pair(segment["paired"], "lora", "base", metric)
+    cells = [
+        f"{task}, {segment['value']}",
+        str(segment["n"]),
+        LABELS[metric],
+        interval(systems["base"][metric]),
+        f"**{interval(systems['lora'][metric])}**",
+        difference(pair) if pair else "-",
+        f"{floors[floor]['mean']:.1f} ({floor})" if floor else "-",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def failures() -> str:
+    """The failures that a reader of the outputs wrote down, by task."""
+    parts = []
+    for task in TASKS:
+        path = MODELS / task / "failures.md"
+        if path.is_file():
+            body = re.sub(r"^#.*\n+", "", path.read_text(encoding="utf-8")).strip()
+            parts.append(f"**{TASKS[task].title}.** {body}")
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The base's pre-training: rows, packing, what is kept out, going on after a kill, the folder."""
+
+import dataclasses
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from train import pretrain
+from train.pretrain import Pretraining, Rows, new_model, packed_loss
+
+TINY = Pretraining(
+    d_model=32, d_ff=48, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1,
+    vocabulary_size=512, input_tokens=128, target_tokens=64, rows=2, steps=8, warmup=2,
+    copy_steps=2, ramp_steps=2,
+)  # fmt: skip
+FLAGS = [
+    part
+    for field in dataclasses.fields(TINY)
+    for part in (f"--{field.name}", str(getattr(TINY, field.name)))
+]
+SECRET = (
+    "a row of a task that says quite plainly that the left lower lobe holds a mass of four "
+    "centimetres which was not there before"
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for source in ("mtsamples", "medquad"):
+        with lzma.open(folder / f"{source}.jsonl.xz", "wt") as out:
+            for number in range(30):
+                text = (
+                    f"Visit {number}\n\nHISTORY: The patient is {20 + number} years old. He has a "
+                    f"cough for {number} days. He denies fever and chest pain.\n\nPLAN: He will "
+                    "have a chest x-ray. He will come back in a week.\n\nALLERGIES: None known.\n\n"
+                    f"What is a cough number {number}?\nA cough clears the airways of mucus and "
+                    "dust. It often ends by itself. See a doctor when it lasts."
+                )
+                if source == "mtsamples" and number == 3:
+                    text += " " + SECRET.upper() + "."
+                out.write(json.dumps({"id": f"{source}-{number}", "text": text}) + "\n")
+    (folder / "task.jsonl").write_text(json.dumps({"input": SECRET, "target": "short"}) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def work(corpus, tmp_path_factory):
+    work = tmp_path_factory.mktemp("work")
+    pretrain.prepare(corpus, [corpus / "task.jsonl"], work, TINY.vocabulary_size)
+    return work
+
+
+@pytest.fixture
+def rows(work):
+    tokenizer = AutoTokenizer.from_pretrained(work / "tokenizer")
+    return Rows(pretrain.read_documents(work / "train.jsonl.xz"), tokenizer, TINY)
+
+
+def test_documents_that_hold_a_task_s_row_are_left_out(work):
+    report = json.loads((work / "corpus.json").read_text())
+    assert report["left_out"] == ["mtsamples-3"]
+    texts = [
+        d.text for part in ("train", "validation") for d in pretrain.read_documents(work / f"{part}.jsonl.xz")
+    ]  # fmt: skip
+    assert len(texts) == 59
+    assert not any(SECRET.upper() in t for t in texts)
+
+
+def test_training_and_validation_share_no_document(work):
+    train, validation = (
+        {d.text for d in pretrain.read_documents(work / f"{p}.jsonl.xz")} for p in ("train", "validation")
+    )  # fmt: skip
+    assert not train & validation
+
+
+def test_a_row_depends_on_its_number_alone(rows):
+    first, again = rows[11], rows[11]
+    assert all((first[k] == again[k]).all() for k in first)
+    assert (rows[12]["input"] != first["input"]).any()
+
+
+def test_rows_are_well_formed(rows):
+    for index in range(0, 16):
+        row = rows[index]
+        for part in range(1, row["input_part"].max() + 1):
+            given = row["input"][row["input_part"] == part]
+            labels = row["label"][row["decoder_part"] == part]
+            decoder = row["decoder"][row["decoder_part"] == part]
+            assert given[-1] == labels[-1] == 1
+            assert decoder[0] == 0
+            assert (decoder[1:] == labels[:-1]).all()
+        assert (row["label"][row["decoder_part"] == 0] == -100).all()
+
+
+def test_examples_packed_in_a_row_do_not_see_each_other(rows):
+    """The packed loss is the loss of the examples one by one, by the model's ordinary forward."""
+    torch.manual_seed(0)
+    model = new_model(dataclasses.replace(TINY, attention="eager")).eval()
+    row = next(rows[i] for i in range(40) if rows[i]["input_part"].max() >= 2)
+    batch = {k: torch.tensor(v)[None] for k, v in row.items()}
+    total, tokens = 0.0, 0
+    for part in range(1, int(row["input_part"].max()) + 1):
+        given = batch["input"][batch["input_part"] == part][None]
+        labels = batch["label"][batch["decoder_part"] == part][None]
+        with torch.no_grad():
+            total += model(input_ids=given, labels=labels).loss.item() * labels.numel()
+        tokens += labels.numel()
+    with torch.no_grad():
+        packed = packed_loss(model, batch).item()
+    assert packed == pytest.approx(total / tokens, abs=1e-4)
+
+
+def run(work, folder, *more, **options):
+    command = [sys.executable, "-m", "train.pretrain", "--work", work, "--run", folder, "--stage",
+               "train", "--device", "cpu", "--no-compile", "--workers", "0", *FLAGS, *more]  # fmt: skip
+    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, **options)
+
+
+def weights(folder):
+    whole = torch.load(folder / "state.pt", weights_only=True)
+    return whole["state"]["step"], whole["model"]
+
+
+def test_a_killed_run_goes_on_and_ends_as_one_never_killed(work, tmp_path):
+    whole = run(work, tmp_path / "whole")
+    killed = run(work, tmp_path / "killed", "--save-every", "0")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed/state.pt").exists() and killed.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    again = run(work, tmp_path / "killed")
+    assert again.wait() == 0
+    assert whole.wait() == 0
+    (step, one), (other_step, other) = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert step == other_step == TINY.steps
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_state_of_another_run_is_refused_by_name(work, tmp_path):
+    assert run(work, tmp_path, "--steps", "1").wait() == 0
+    other = run(work, tmp_path, "--clip", "0.5", stderr=subprocess.PIPE)
+    _, error = other.communicate()
+    assert other.returncode != 0
+    assert "clip" in error and "Traceback" not in error
+
+
+def test_the_exported_folder_is_a_bf16_t5_that_anyone_loads(work, tmp_path):
+    pretrain.train(TINY, work, tmp_path / "run", minutes=9, workers=0, device="cpu",
+                   compile_model=False, save_every=9)  # fmt: skip
+    pretrain.export(TINY, work, tmp_path / "run", tmp_path / "base", shard="40KB")
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "base")
+    assert model.dtype == torch.bfloat16
+    assert len(list((tmp_path / "base").glob("*.safetensors"))) > 1, "in shards"
+    record = json.loads((tmp_path / "base/run.json").read_text())
+    assert record["steps"] == TINY.steps
+    assert record["parameters"] == sum(p.numel() for p in model.parameters())
+    assert record["tokens"] == TINY.steps * TINY.rows * TINY.input_tokens
+    trained = torch.load(tmp_path / "run/state.pt", weights_only=True)["model"]
+    assert all(
+        torch.equal(p, trained[n].to(torch.bfloat16)) for n, p in model.named_parameters()
+    )
+
+
+def test_the_rate_warms_up_stays_and_falls_to_zero():
+    config = dataclasses.replace(TINY, steps=1000, warmup=100, decay=0.2)
+    rates = [pretrain.rate_at(step, config) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01)
+    assert set(rates[100:800]) == {1.0}
+    assert rates[900] == pytest.approx(0.5)
+    assert rates[1000] == 0
