@@ -35,10 +35,10 @@ class Done:
     @property
     def error(self) -> str:
         """Its one line of error; fails where there is more or less than one, or a traceback."""
-        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
-        assert len(lines) == 1, self.err
+        lines = [line for line in self.err.splitlines() if line.lower().startswith("error: ")]
+        assert self.code != 0 and len(lines) == 1, self.err
         assert "Traceback" not in self.err, self.err
-        return lines[0].removeprefix("error: ")
+        return lines[0][len("error: ") :]
 
 
 class Runner:
@@ -52,8 +52,7 @@ class Runner:
         )  # fmt: skip
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._process.kill()
         self._process.wait(timeout=30)
 
     def run(
@@ -85,11 +84,20 @@ class Runner:
         return Done(**json.loads(line))
 
 
+_LOADED_ONCE = (
+    "huggingface_hub.hf_api", "huggingface_hub.repocard", "huggingface_hub._commit_api",
+    "huggingface_hub._snapshot_download", "httpx2", "peft", "safetensors.torch", "transformers",
+    "transformers.models.auto.modeling_auto", "transformers.models.t5.modeling_t5",
+)  # fmt: skip
+
+
 def _serve() -> None:
-    import huggingface_hub  # noqa: F401
-    import peft  # noqa: F401
+    import importlib
+
     import torch
-    import transformers  # noqa: F401
+
+    for name in _LOADED_ONCE:
+        importlib.import_module(name)
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w")
@@ -125,6 +133,8 @@ def _be_the_command(request: Mapping[str, Any], out: int, err: int) -> None:
             code = _run(request)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -87,8 +87,16 @@ def make_adapter(
     return folder
 
 
-def write_records(folder: Path, *, task: str = "radiology", **changes: Any) -> None:
-    """run.json and scores.json for an adapter, in the shapes that training and scoring write."""
+def write_records(
+    folder: Path, *, task: str = "radiology", base: Path | None = None, **changes: Any
+) -> None:
+    """run.json and scores.json for an adapter, in the shapes that training and scoring write.
+
+    `base`: the folder whose weights the run record names. `changes`: keys of `run` and `scores`.
+    """
+    from summarizer.backbone import weights_sha256
+
+    base_hash = weights_sha256(base) if base else "ef" * 32
     adapter_hash = sha256(folder / "adapter_model.safetensors")
     run = {
         "recipe": {"name": task, "task": task, "backbone": "models/base",
@@ -106,7 +114,7 @@ def write_records(folder: Path, *, task: str = "radiology", **changes: Any) -> N
                    "eval_loss": 3.1 - step / 210} for step in range(0, 401, 20)],
         "seconds": 1800.0, "steps": 400, "tokens": 4_000_000,
         "trainable_parameters": 12_345, "parameters": 61_728,
-        "base": {"name": "models/base", "sha256": "ef" * 32},
+        "base": {"name": "models/base", "sha256": base_hash},
         "selected": {"step": 380, "metric": "rougeL", "value": 58.91},
         "adapter_sha256": adapter_hash,
     }  # fmt: skip
