@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-# What a model needs: weights, configuration, tokenizer. Neither code nor pickles.
-HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 
 
 class ModelError(RuntimeError):
@@ -111,12 +109,16 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
             AutoTokenizer,
         )
 
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         kind = "seq2seq" if config.is_encoder_decoder else "causal"
         factory = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         model, report = factory.from_pretrained(
-            path, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+            path,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
     if report["missing_keys"] or report["mismatched_keys"]:
         raise ModelError(f"The weights of the backbone {source} are not all there: fetch it again.")
@@ -239,41 +241,13 @@ def is_hub_id(source: str) -> bool:
 
 
 def _fetch(source: str, what: str) -> tuple[Path, str]:
-    match = _HUB_ID.fullmatch(source)
-    assert match is not None
-    repo, revision = match["repo"], match["revision"]
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from summarizer.hub import HubError, fetch
 
     try:
-        path = snapshot_download(
-            repo,
-            revision=revision,
-            allow_patterns=list(HUB_FILES),
-            ignore_patterns=["*/*"],  # files of the repository's top alone
-        )
-    except GatedRepoError:
-        reason = "asks for its terms to be accepted on the Hub first"
-    except RepositoryNotFoundError:
-        reason = "is not on the Hub, or is private and needs a token"
-    except RevisionNotFoundError:
-        reason = f"has no revision {revision} on the Hub"
-    except LocalEntryNotFoundError:
-        reason = "is not on this machine, and the Hub cannot be reached"
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no")
-        reason = f"cannot be fetched: the Hub answered with status {status}"
-    except (OSError, ValueError) as error:
-        reason = f"cannot be fetched: {one_line(error)}"
-    else:
-        return Path(path), Path(path).name
-    raise ModelError(f"The {what} {repo} {reason}.") from None
+        fetched = fetch(source, what)
+    except HubError as error:
+        raise ModelError(str(error)) from error
+    return fetched.path, fetched.revision
 
 
 def choose_device(device: str) -> str:
