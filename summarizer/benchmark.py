@@ -103,17 +103,19 @@ def benchmark(
         for name, runs in results.items()
         for place, what in ((1, "first"), (2, "total"))
     }
+    written = plain.written
     batch_texts, batch_times = {}, {}
     for name, way in (("engine", ours_batch), ("plain", theirs_batch)):
         batch_texts[name], batch_times[name] = _timed(way)
     for one, other in zip(batch_texts["engine"], batch_texts["plain"], strict=True):
         _same(one, other)
 
+    models = f"{engine.backbone_name} and {adapter}"
+    machine = f"{engine.device}, {engine.dtype}, {torch.get_num_threads()} threads"
     lines = [
-        f"{task.name}, {engine.backbone_name} and {adapter}, {_how(decoding)}, {engine.device}, "
-        f"{engine.dtype}, {torch.get_num_threads()} threads",
-        f"{len(given.ids)} tokens in; out: {plain.written[0]} base, {plain.written[1]} LoRA; "
-        f"medians of {repeat}, the same text both ways",
+        f"{task.name}, {_how(decoding)}: {models}; {machine}",
+        f"{len(given.ids)} tokens in; out: {written[0]} base, {written[1]} LoRA",
+        f"medians of {repeat}; the text is the same both ways",
         "",
         f"{'seconds':<26}{'engine':>8}{'plain':>8}{'plain / engine':>17}",
     ]
