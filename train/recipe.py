@@ -68,6 +68,7 @@ class Data:
     long_targets: Literal["cut", "drop"] = "cut"  # training targets past max_target_tokens
     packing: bool = False  # causal models: several rows in one sequence, none sees another
     packed_tokens: int = 1024  # length of such a sequence
+    expected_rows: int | None = None  # of training, for --dry-run before the data is prepared
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
 
@@ -81,6 +82,7 @@ class Prepare:
     hub_revision: str | None = None
     files: list[str] = field(default_factory=list)  # local JSONL, CSV, Excel or Parquet
     published: list[str] = field(default_factory=list)  # names in train/published.py
+    mirror: str | None = None  # another root that serves the publishers' paths
     columns: dict[str, str] = field(default_factory=dict)  # our field -> the column there
     split: Literal["official", "random", "group"] = "random"
     official: dict[str, str] = field(default_factory=dict)  # our split -> its name there
@@ -316,13 +318,6 @@ def _check_adapter(recipe: Recipe) -> None:
                 raise RecipeError(
                     f"{key} needs method: lora; a full fine-tuning trains every weight as it is."
                 )
-    if (adapter.use_8bit or adapter.use_4bit) and not _installed("bitsandbytes"):
-        key = "use_4bit" if adapter.use_4bit else "use_8bit"
-        raise RecipeError(f"{key} needs bitsandbytes: install requirements.txt.")
-    if recipe.training.optimizer.endswith("8bit") and not _installed("bitsandbytes"):
-        raise RecipeError("optimizer in 8 bits needs bitsandbytes: install requirements.txt.")
-    if recipe.training.use_wandb and not _installed("wandb"):
-        raise RecipeError("use_wandb needs Weights & Biases: run pip install wandb.")
 
 
 def _check_precision(recipe: Recipe) -> None:
@@ -397,5 +392,18 @@ def _check_scaling(recipe: Recipe) -> None:
         )
 
 
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+def check_installed(recipe: Recipe) -> None:
+    """Refuse a recipe that needs a package which is not installed, before anything is read.
+
+    Raises:
+        RecipeError: one sentence that names the key and the package.
+    """
+    wanted = {
+        "use_4bit": ("bitsandbytes", recipe.adapter.use_4bit),
+        "use_8bit": ("bitsandbytes", recipe.adapter.use_8bit),
+        "optimizer": ("bitsandbytes", recipe.training.optimizer.endswith("8bit")),
+        "use_wandb": ("wandb", recipe.training.use_wandb),
+    }
+    for key, (package, asked) in wanted.items():
+        if asked and importlib.util.find_spec(package) is None:
+            raise RecipeError(f"{key} needs {package}: run pip install {package}.")

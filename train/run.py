@@ -21,11 +21,12 @@ import os
 import shutil
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from train.errors import RunError, UserError
-from train.recipe import Recipe, load_recipe, parse_overrides, recipe_names
+from train.recipe import Recipe, check_installed, load_recipe, parse_overrides, recipe_names
 from train.strict import field_names
 
 # Values that say where and how long, not what: a run may change them and go on.
@@ -37,12 +38,14 @@ _NOT_THE_RUN = (
     "save_minutes",
     "logging_steps",
     "use_wandb",
+    "expected_rows",
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0, 1 bad input or failed run, 130 interrupted."""
     options, rest = _parser().parse_known_args(arguments)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         recipe = load_recipe(options.recipe, parse_overrides(rest))
         if options.dry_run:
@@ -89,6 +92,7 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
     from train.tokens import tokenise
     from train.trainer import AdapterTrainer
 
+    check_installed(recipe)
     recipe = resolve(recipe)
     say(recipe.notice)
     rows, validation = load_train(recipe), load_validation(recipe)
