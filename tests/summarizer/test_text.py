@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from conftest import make_tokenizer
+from tiny_t5 import make_tokenizer
 
 from summarizer.text import (
     MAX_CHARACTERS,
