@@ -7,6 +7,7 @@ They measure agreement with a reference, not clinical truth.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from eval.rouge import tokenize
@@ -56,6 +57,7 @@ _TEMPLATES = """
     conditions syndrome syndromes illness infection
 """
 TEMPLATE_WORDS = frozenset(_TEMPLATES.split())
+FUNCTION_WORDS = frozenset(_TEMPLATES.split("\n\n")[0].split())
 
 
 def focus_words(question: str) -> frozenset[str]:
@@ -154,29 +156,45 @@ def tells_abnormality(impression: str) -> bool:
     count as abnormal ("Stable cardiomegaly. No acute disease."). A possibility that cannot be
     excluded counts as stated.
     """
-    text = " ".join(re.sub(r"[^\S\n]+", " ", line) for line in impression.lower().split("\n"))
     return any(
-        _states_finding(clause)
-        for statement in _STATEMENT_END.split(text)
-        if not _ADVICE.match(statement)
-        for clause in _TURN.split(statement)
+        word not in _SAYS_NOTHING
+        for stated, _ in _statements(impression)
+        for word in re.findall(r"[a-z]{2,}", stated)
     )
 
 
-def _states_finding(clause: str) -> bool:
-    """Whether any part of a clause, between commas, is positive; a denial carries over commas."""
+def polarity(report: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Stems of the words that a report states, and of those that it denies, by the same rule."""
+    stated: set[str] = set()
+    denied: set[str] = set()
+    for positive, negative in _statements(report):
+        stated.update(tokenize(positive))
+        denied.update(tokenize(negative))
+    return frozenset(stated), frozenset(denied)
+
+
+def _statements(report: str) -> Iterator[tuple[str, str]]:
+    """What each part of a report states and what it denies; normal statements state nothing."""
+    text = "\n".join(" ".join(line.split()) for line in report.lower().split("\n"))
+    for statement in _STATEMENT_END.split(text):
+        if not _ADVICE.match(statement):
+            for clause in _TURN.split(statement):
+                yield from _parts(clause)
+
+
+def _parts(clause: str) -> Iterator[tuple[str, str]]:
+    """The parts of a clause between commas; a denial carries over commas."""
     denied = False
     for part in clause.split(","):
         part = _DENIED_CHANGE.sub(" ", part)
         if _UNCERTAIN_DENIAL.search(part):
-            return True
+            yield part, ""
+            continue
         if (denied and not _ANEW.match(part)) or _DENIED_AFTER.search(part):
+            yield "", part
             continue
         denial = _DENIAL.search(part)
         denied = denial is not None
-        kept = part[: denial.start()] if denial else part
-        if _NORMAL_WORD.search(kept) and not _NOT_NORMAL.search(kept):
-            continue
-        if any(word not in _SAYS_NOTHING for word in re.findall(r"[a-z]{2,}", kept)):
-            return True
-    return False
+        stated = part[: denial.start()] if denial else part
+        normal = _NORMAL_WORD.search(stated) and not _NOT_NORMAL.search(stated)
+        yield "" if normal else stated, part[denial.end() :] if denial else ""

@@ -1,0 +1,353 @@
+"""One page for a run: tables, pictures, scores.json. And the README's table of scores.
+
+Run as:
+    python -m eval.report models/radiology --data test.jsonl --train train.jsonl --out runs/report
+    python -m eval.report --predictions runs/eval/radiology.jsonl --out runs/report
+    python -m eval.report --scores models/radiology/scores.json --out runs/report
+    python -m eval.report --readme README.md
+
+Writes OUT/report.md, forest.png, scatter.png, lengths.png, curves.png and scores.json. What needs
+the texts (scatter, lengths) is left out where only scores are given, and the page says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval import figures
+from eval.floors import FLOORS
+from eval.metrics import METRICS
+from eval.predict import run_command
+from eval.rows import DataError, Predictions
+from eval.tables import (
+    MAIN,
+    compact_json,
+    decoding_words,
+    difference,
+    find_pair,
+    interval,
+    p_text,
+    verdict_of,
+)
+
+BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
+README_METRICS = ("rouge1", "rouge2", "rougeL", "bleu")
+# What each task is chosen by, and so what a floor must be beaten in.
+LEADING = {"radiology": "rougeL", "dialogue": "rouge1", "question": "rouge1"}
+
+
+def report(
+    scores: Mapping[str, Any],
+    out: Path,
+    *,
+    predictions: Predictions | None = None,
+    run: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """Write the page and its pictures into the folder `out`; returns the page."""
+    from summarizer.markdown import join
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "scores.json").write_text(compact_json(scores), encoding="utf-8")
+    text = join(
+        part
+        for part in [
+            f"# {scores['task']}: {scores['data']['name']}",
+            _head(scores),
+            "## Scores",
+            _systems(scores["systems"], MAIN),
+            _brevity(scores["form"]),
+            "## Differences on the same rows",
+            "Two-sided p by approximate randomisation; of segments, corrected for their number "
+            "(Holm). “Too few to say”: the interval is wider than the difference, or fewer than "
+            "ten rows.",
+            _paired(scores["paired"], scores["data"]["n"]),
+            _forests(scores, out),
+            "## Segments",
+            _segments(scores),
+            "## Other scores",
+            _systems(scores["systems"], _others(scores["systems"])),
+            "## What the texts look like",
+            _form(scores["form"]),
+            _explanations(scores),
+            _text_figures(scores, predictions, out),
+            _curves(run, out),
+            *notes,
+        ]
+        if part
+    )
+    (out / "report.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def readme_table(all_scores: Sequence[Mapping[str, Any]]) -> str:
+    """The README's table: every source of every task, base, LoRA and the best floor."""
+    from summarizer.markdown import table
+
+    heads = ["rows", "n", "system", *(METRICS[m].title for m in README_METRICS)]
+    lines = []
+    for scores in all_scores:
+        for segment in (s for s in scores["segments"] if s["by"] == "source"):
+            names = ["base", "lora", best_floor(segment["systems"], LEADING[scores["task"]])]
+            for name in (n for n in names if n in segment["systems"]):
+                figures_ = [interval(segment["systems"][name].get(m)) for m in README_METRICS]
+                label = {"base": "base", "lora": "**LoRA**"}.get(name, f"floor: {name}")
+                lines.append(
+                    [f"{scores['task']}, {segment['value']}", str(segment["n"]), label, *figures_]
+                )
+    what = "; ".join(
+        f"{s['task']}: {s['data']['split']} split, {decoding_words(s['decoding'])}"
+        for s in all_scores
+    )
+    return (
+        f"Generated text, x100, with 95% bootstrap intervals ({what}). The floor is the best of "
+        f"the trivial methods of that row.\n\n{table(heads, lines)}"
+    )
+
+
+def best_floor(systems: Mapping[str, Any], metric: str) -> str | None:
+    """The trivial method that scores highest, None where none was scored."""
+    known = [name for name in systems if name in FLOORS and metric in systems[name]]
+    return max(known, key=lambda name: systems[name][metric]["mean"], default=None)
+
+
+def with_table(readme: str, table: str) -> str:
+    """The README with its table of scores put between the marks. Raises DataError without marks."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DataError(f"The README needs the lines {BEGIN} and {END} for its table to stand in.")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def committed_scores(models: Path) -> list[dict[str, Any]]:
+    """scores.json of the tasks' own adapters, in the tasks' order."""
+    from summarizer.tasks import TASKS
+
+    paths = [models / task / "scores.json" for task in TASKS]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+# --- the parts of the page -----------------------------------------------------------------------
+
+
+def _head(scores: Mapping[str, Any]) -> str:
+    data, versions = scores["data"], scores["versions"]
+    how = "; ".join(str(versions[key]) for key in ("rouge", "bleu", "interval") if key in versions)
+    return (
+        f"Generated text. {data['split']} split, n = {data['n']}, SHA-256 of the file "
+        f"`{data['sha256'][:16]}`…, {decoding_words(scores['decoding'])}. x100. {how}."
+    )
+
+
+def _systems(systems: Mapping[str, Any], metrics: Sequence[str]) -> str:
+    from summarizer.markdown import table
+
+    shown = [m for m in metrics if any(m in scores for scores in systems.values())]
+    if not shown:
+        return "None."
+    lines = [[n, *(interval(s.get(m)) for m in shown)] for n, s in systems.items()]
+    return table(["system", *(METRICS[m].title for m in shown)], lines)
+
+
+def _brevity(form: Mapping[str, Any]) -> str:
+    from summarizer.markdown import table
+
+    wanted = ("bleu_brevity_penalty", "bleu_output_length", "bleu_reference_length")
+    lines = [
+        [name, f"{s[wanted[0]]['mean'] / 100:.3f}", *(f"{s[m]['mean']:.1f}" for m in wanted[1:])]
+        for name, s in form.items()
+        if all(metric in s for metric in wanted)
+    ]
+    heads = ["BLEU of", "brevity penalty", "output tokens a row", "reference tokens a row"]
+    return table(heads, lines) if lines else ""
+
+
+def _paired(paired: Sequence[Mapping[str, Any]], n: int) -> str:
+    from summarizer.markdown import table
+
+    lines = [
+        [f"{e['a']} - {e['b']}", METRICS[e["metric"]].title, difference(e), p_text(e["p"]),
+         verdict_of(e, n)]
+        for e in paired
+    ]  # fmt: skip
+    return table(["pair", "metric", "difference", "p", "a against b"], lines) if lines else "None."
+
+
+def _model_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of models, the adapter against its base first."""
+    pairs = dict.fromkeys((e["a"], e["b"]) for e in scores["paired"])
+    return [(a, b) for a, b in pairs if a not in FLOORS and b not in FLOORS]
+
+
+def _forests(scores: Mapping[str, Any], out: Path) -> str:
+    parts = []
+    for place, (a, b) in enumerate(_model_pairs(scores)):
+        name = "forest.png" if not place else f"forest-{place + 1}.png"
+        if figures.forest(scores, out / name, a, b):
+            parts.append(f"![Differences of {a} and {b} by segment]({name})")
+    return "\n\n".join(parts)
+
+
+def _segments(scores: Mapping[str, Any]) -> str:
+    from summarizer.markdown import table
+
+    parts = []
+    for a, b in _model_pairs(scores):
+        lines = []
+        for segment in scores["segments"]:
+            entry = find_pair(segment["paired"], a, b, "rougeL")
+            if entry:
+                means = [interval(segment["systems"][name].get("rougeL")) for name in (b, a)]
+                lines.append(
+                    [segment["by"], segment["value"], str(segment["n"]), *means, difference(entry),
+                     p_text(entry["p"]), verdict_of(entry, segment["n"])]
+                )  # fmt: skip
+        heads = ["by", "value", "n", b, a, "difference (ROUGE-L)", "p", f"{a} against {b}"]
+        if lines:
+            parts.append(table(heads, lines))
+    return "\n\n".join(parts) or "None."
+
+
+def _others(systems: Mapping[str, Any]) -> list[str]:
+    return [m for m in METRICS if m not in MAIN and any(m in s for s in systems.values())]
+
+
+def _form(form: Mapping[str, Any]) -> str:
+    from summarizer.markdown import table
+
+    metrics = [m for m in METRICS if any(m in scores for scores in form.values())]
+    lines = [
+        [METRICS[m].title, *(interval(scores.get(m)) for scores in form.values())] for m in metrics
+    ]
+    return table(["", *form], lines) if lines else "None."
+
+
+def _explanations(scores: Mapping[str, Any]) -> str:
+    """What each figure that is not ROUGE or BLEU means."""
+    shown = {m for part in ("systems", "form") for s in scores[part].values() for m in s}
+    return "\n".join(
+        f"- {METRICS[m].title}: {METRICS[m].explanation}" for m in METRICS if m in shown - set(MAIN)
+    )
+
+
+def _text_figures(scores: Mapping[str, Any], predictions: Predictions | None, out: Path) -> str:
+    from eval.rouge import rouge
+    from eval.style import words
+
+    if predictions is None:
+        return "Score by row and by length need the predictions, which were not given."
+    references = [row["target"] for row in predictions.rows]
+    models = [n for n, s in predictions.systems.items() if s["method"] == "generate"]
+    by_row = {n: list(rouge(predictions.outputs[n], references)["rougeL"]) for n in models}
+    parts = ["## Row by row"]
+    for place, (a, b) in enumerate(_model_pairs(scores)):
+        name = "scatter.png" if not place else f"scatter-{place + 1}.png"
+        figures.scatter(by_row[b], by_row[a], out / name, (b, a))
+        parts.append(f"![ROUGE-L of every row, {b} against {a}]({name})")
+    figures.lengths(
+        [len(words(row["input"])) for row in predictions.rows], by_row, out / "lengths.png"
+    )
+    parts.append("![ROUGE-L by length of the input](lengths.png)")
+    return "\n\n".join(parts)
+
+
+def _curves(run: Mapping[str, Any] | None, out: Path) -> str:
+    if not run:
+        return ""
+    if not figures.curves(run.get("curve") or [], out / "curves.png", run.get("selected") or {}):
+        return "The run record holds no training curve."
+    return "## Training\n\n![Loss by step](curves.png)"
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(given).parse_args(given)
+    return run_command("eval.report", lambda: _run(arguments))
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.report", description="One page with tables and pictures for a run."
+    )
+    alone = any(option.split("=")[0] in ("--scores", "--readme") for option in given)
+    if alone:
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("--scores", metavar="FILE", help="scores.json of an earlier run")
+        source.add_argument("--readme", metavar="FILE", help="put the table of scores into it")
+    else:
+        from eval.run import add_score_options
+        from eval.source import add_source_options
+
+        add_source_options(parser)
+        add_score_options(parser)
+        parser.epilog = (
+            "Or: --scores FILE (scores.json of an earlier run), or --readme FILE (put the table of "
+            "the committed scores into it)."
+        )
+    parser.add_argument("--models", default="models", metavar="DIR", help="for --readme")
+    parser.add_argument("--run", metavar="FILE", help="run.json (default: beside the adapter)")
+    parser.add_argument("--out", default="runs/report", metavar="DIR", help="default: %(default)s")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if getattr(arguments, "readme", None):
+        _update_readme(Path(arguments.readme), Path(arguments.models))
+        return
+    predictions, notes = None, []
+    if getattr(arguments, "scores", None):
+        scores = _read_json(Path(arguments.scores), "scores")
+        beside = Path(arguments.scores).parent / "run.json"
+    else:
+        from eval.run import scores_of
+        from eval.source import predictions_of
+
+        predictions = predictions_of(arguments)
+        scores, notes = scores_of(arguments, predictions)
+        beside = _folder(arguments.adapters) / "run.json"
+    path = Path(arguments.run) if arguments.run else beside
+    run = _read_json(path, "run record") if arguments.run or path.is_file() else None
+    out = Path(arguments.out)
+    report(scores, out, predictions=predictions, run=run, notes=notes)
+    print(out / "report.md")
+
+
+def _update_readme(readme: Path, models: Path) -> None:
+    found = committed_scores(models)
+    if not found:
+        raise DataError(f"There is no scores.json under {models}: score the adapters first.")
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(with_table(text, readme_table(found)), encoding="utf-8")
+    print(readme)
+
+
+def _folder(adapters: Sequence[str]) -> Path:
+    from summarizer.backbone import ROOT
+
+    source = adapters[0].rpartition("=")[2] if adapters else ""
+    return next((p for p in (Path(source), ROOT / source) if source and p.is_dir()), Path("-"))
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except (OSError, ValueError):
+        raise DataError(f"{path} is not JSON.") from None
+    if not isinstance(value, dict) or (what == "scores" and "systems" not in value):
+        raise DataError(f"{path} is no {what}.")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""How fast `eval.predict` writes both columns, against the loop that the published runs used.
+
+The loop: two models in memory, the base and the base with its adapter, rows one by one, first all
+of the base's, then all of the adapter's. Ours: one model, real batches of similar length. The same
+rows, tokens and decoding; the texts are compared and must be identical.
+
+Run as:
+    python -m eval.speed models/radiology --data test.jsonl --rows 1000
+    python -m eval.speed models/radiology            # the task's examples, as often as need be
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.predict import Request, add_model_options, request_of, run_command
+from eval.rows import DataError, Row, check_task, read_rows
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds on the clock and of the processor, and the texts that were written."""
+
+    wall: float
+    cpu: float
+    texts: dict[str, list[str]]
+
+
+def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
+    """Two separately loaded models, one row at a time, as the published notebooks did it."""
+    import torch
+    from peft import PeftModel
+
+    from summarizer.backbone import load_backbone, resolve
+    from summarizer.generate import until_end
+
+    task, decoding = _task_of(request, adapter)
+    backbones = [load_backbone(request.backbone, request.device, request.dtype) for _ in range(2)]
+    adapted = PeftModel.from_pretrained(
+        backbones[1].model, resolve(adapter, "adapter")[0], autocast_adapter_dtype=False
+    )
+    adapted.to(backbones[1].model.dtype).eval()
+    settings = {key: value for key, value in decoding.to_dict().items() if value}
+    if decoding.num_beams == 1:
+        settings.pop("length_penalty", None)
+    texts: dict[str, list[str]] = {}
+    wall, cpu = time.perf_counter(), time.process_time()
+    for name, backbone, model in (
+        ("base", backbones[0], backbones[0].model),
+        ("lora", backbones[1], adapted),
+    ):
+        texts[name] = []
+        for row in rows:
+            ids = torch.tensor([_ids(backbone, task, row)], device=backbone.model.device)
+            with torch.inference_mode():
+                output = model.generate(
+                    input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, **settings
+                )
+            given = ids.shape[1] if backbone.kind == "causal" else 1
+            tokens, _ = until_end(output[0, given:].tolist(), backbone.ends)
+            texts[name].append(backbone.text_of(tokens))
+    return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
+
+
+def in_batches(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
+    """What `eval.predict` does, without its files."""
+    from eval.systems import EngineWriter
+
+    names = {"base": "base", "lora": "lora"}
+    writer = EngineWriter(
+        adapter,
+        request.task,
+        names,
+        backbone=request.backbone,
+        device=request.device,
+        dtype=request.dtype,
+        decoding=request.decoding,
+    )
+    texts: dict[str, list[str]] = {name: [""] * len(rows) for name in names}
+    wall, cpu = time.perf_counter(), time.process_time()
+    for place, written in writer.write(rows, tuple(names), request.batch_size):
+        for name, text in written.items():
+            texts[name][place] = text.text
+    return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
+
+
+def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
+    """The task with the adapter's prompt and limits, and the decoding."""
+    import json
+    from dataclasses import replace
+
+    from summarizer.backbone import resolve
+    from summarizer.tasks import for_run, get_task
+
+    record = resolve(adapter, "adapter")[0] / "run.json"
+    run = json.loads(record.read_text()) if record.is_file() else None
+    task = for_run(get_task(request.task), run)
+    return task, replace(task.decoding, **(request.decoding or {}))
+
+
+def _ids(backbone: Any, task: Any, row: Row) -> list[int]:
+    from summarizer.backbone import chat_parts
+    from summarizer.tasks import prompt_parts
+    from summarizer.text import check_input, cut_to
+
+    before, after = prompt_parts(task, row.get("section"))
+    if backbone.kind == "causal":
+        before, after = chat_parts(backbone.tokenizer, before, after)
+    text = check_input(row["input"])
+    return cut_to(backbone.tokenizer, before, text, after, task.max_input_tokens)[0]
+
+
+def _rows(arguments: argparse.Namespace, task: str) -> list[Row]:
+    from summarizer.backbone import ROOT
+    from summarizer.tasks import get_task
+
+    path = Path(arguments.data) if arguments.data else ROOT / get_task(task).examples
+    rows = read_rows(path)
+    check_task(task, rows, path.name)
+    repeats = -(-arguments.rows // len(rows))
+    return (rows * repeats)[: arguments.rows]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.speed", description="Time eval.predict against one row at a time."
+    )
+    parser.add_argument("adapter", metavar="ADAPTER")
+    parser.add_argument("--data", metavar="FILE", help="default: the task's examples")
+    parser.add_argument("--rows", type=int, default=100, metavar="N", help="default: %(default)s")
+    add_model_options(parser)
+    arguments = parser.parse_args(argv)
+
+    def body() -> None:
+        if arguments.rows < 1:
+            raise DataError(f"--rows must be at least 1, not {arguments.rows}.")
+        request = request_of(arguments, [arguments.adapter])
+        rows = _rows(arguments, request.task)
+        ours = in_batches(request, arguments.adapter, rows)
+        loop = row_by_row(request, arguments.adapter, rows)
+        again = in_batches(request, arguments.adapter, rows)
+        print(result(ours, loop, again, len(rows), request.batch_size))
+        if ours.texts != loop.texts:
+            raise DataError("The texts differ: a speed with other text says nothing.")
+
+    return run_command("eval.speed", body)
+
+
+def result(ours: Timing, loop: Timing, again: Timing, rows: int, batch_size: int) -> str:
+    """The ratio, ours timed before and after the loop so that a busy machine does not favour it."""
+    wall, cpu = (ours.wall + again.wall) / 2, (ours.cpu + again.cpu) / 2
+    pairs = [
+        (a, b)
+        for name in ours.texts
+        for a, b in zip(ours.texts[name], loop.texts[name], strict=True)
+    ]
+    same = sum(a == b for a, b in pairs)
+    return (
+        f"{rows} rows, base and LoRA, batches of {batch_size}\n"
+        f"one row at a time, two models: {loop.wall:.1f} s, {loop.cpu:.1f} s of processor\n"
+        f"eval.predict: {wall:.1f} s ({ours.wall:.1f} and {again.wall:.1f}), "
+        f"{cpu:.1f} s of processor\n"
+        f"ratio: {loop.wall / wall:.1f} by the clock, {loop.cpu / cpu:.1f} by processor time\n"
+        f"identical texts: {same} of {len(pairs)}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
