@@ -529,6 +529,7 @@ def _arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
         weight_decay=training.weight_decay,
         adam_beta2=training.adam_beta2,
         max_grad_norm=training.max_grad_norm,
+        use_cpu=not torch.cuda.is_available(),  # else bf16 is refused without a GPU
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         activation_checkpointing=training.gradient_checkpointing,
