@@ -171,8 +171,7 @@ class Rows:
         config = self.config
         rng = random.Random(config.seed * 1_000_003 + index)
         arrays = np.random.default_rng((config.seed, index))
-        past_copying = index // config.rows - config.copy_steps
-        copying = 1.0 if past_copying < 0 else max(0.0, 1 - past_copying / max(1, config.ramp_steps))
+        copying = copying_share(index // config.rows, config)
         examples: list[tuple[list[int], list[int]]] = []
         room, target_room, misses = config.input_tokens, config.target_tokens, 0
         while room > 24 and target_room > 8 and misses < 6:
@@ -245,6 +244,14 @@ class Rows:
             row["decoder_part"][target_at:target_end] = number
             at, target_at = end, target_end
         return row
+
+
+def copying_share(step: int, config: Pretraining) -> float:
+    """Share of a step's examples that are copying alone: 1, then down to 0 over the ramp."""
+    past = step - config.copy_steps
+    if past < 0:
+        return 1.0
+    return max(0.0, 1 - past / config.ramp_steps) if config.ramp_steps else 0.0
 
 
 # --- train ------------------------------------------------------------------------------------

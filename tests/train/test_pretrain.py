@@ -179,3 +179,13 @@ def test_the_rate_warms_up_stays_and_falls_to_zero():
     assert set(rates[100:800]) == {1.0}
     assert rates[900] == pytest.approx(0.5)
     assert rates[1000] == 0
+
+
+def test_copying_comes_first_then_the_mixture_alone():
+    config = dataclasses.replace(TINY, copy_steps=10, ramp_steps=20)
+    shares = [pretrain.copying_share(step, config) for step in range(40)]
+    assert set(shares[:10]) == {1.0}
+    assert shares[20] == pytest.approx(0.5)
+    assert set(shares[30:]) == {0.0}
+    plain = dataclasses.replace(TINY, copy_steps=0, ramp_steps=0)
+    assert pretrain.copying_share(0, plain) == 0, "the validation rows hold their own objective"
