@@ -21,9 +21,10 @@ from typing import Any
 
 import gradio as gr
 
-from summarizer import markup
+from summarizer import markup, measured
 from summarizer.generate import Engine, ModelError, Pair
 from summarizer.markup import Example, Titles
+from summarizer.measured import Case
 from summarizer.settings import Settings, SettingsError
 from summarizer.tasks import TASKS, Decoding, Task, section_name
 from summarizer.text import InputError, check_input
@@ -50,6 +51,11 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
             for name in engine.adapters:
                 with gr.Tab(name.capitalize(), id=name, elem_classes=["task", f"task-{name}"]):
                     TaskTab(engine, TASKS[name], runs)
+            with gr.Tab("Results", id="results", elem_classes="results-tab"):
+                with gr.Tabs(elem_classes="tasks"):
+                    for name in engine.adapters:
+                        with gr.Tab(name.capitalize(), id=f"results-{name}"):
+                            ResultsTab(engine, TASKS[name])
         gr.HTML(_footer(engine), elem_classes="foot", apply_default_css=False)
         page.unload(runs.leave)
         for name in engine.adapters:
@@ -341,10 +347,7 @@ class TaskTab:
             seconds = max(pair.base.seconds, pair.lora.seconds)
             line = markup.status("done", f"Done: both columns in {seconds:.1f} s, in one pass.")
             if example:
-                rouge = {
-                    "base": rouge_scores(example.target, pair.base.text),
-                    "lora": rouge_scores(example.target, pair.lora.text),
-                }
+                rouge = _case(example, pair).rouge
         view = markup.results(self.titles, pair, example, rouge, waiting="No text.")
         return line, view, *_at_rest()
 
@@ -373,6 +376,78 @@ class TaskTab:
             ),
             None,
         )
+
+
+class ResultsTab:
+    """What was measured of one task's adapter, and its examples by what the adapter gains."""
+
+    _ORDERS = ("LoRA gains most", "LoRA loses most")
+
+    def __init__(self, engine: Engine, task: Task):
+        self.engine, self.task = engine, task
+        self.rows = read_examples(task)
+        self._found: list[Case] = []  # once made, shown to every visitor: none of it is theirs
+        gr.HTML(measured.scores(task, engine.adapters[task.name]), apply_default_css=False)
+        gr.HTML(
+            f"<h3>The {len(self.rows)} examples, one by one</h3><p>Written now by both columns, "
+            "with the ROUGE-L of each against its reference; the number is LoRA less base. These "
+            "were written for this project: an impression, not a measurement.</p>",
+            apply_default_css=False,
+            elem_classes="cases-intro",
+        )
+        with gr.Row(elem_classes="actions"):
+            go = gr.Button("Run all examples", variant="primary", elem_classes="run")
+            halt = gr.Button("Stop", interactive=False, elem_classes="stop")
+        status = gr.HTML("", apply_default_css=False)
+        order = gr.Radio(
+            list(self._ORDERS), value=self._ORDERS[0], label="First", elem_classes="order"
+        )
+        view = gr.HTML("", apply_default_css=False)
+
+        private = {"show_progress": "hidden", "api_visibility": "private"}
+        # A queue of its own: the engine's lock is free between batches, so single requests of
+        # other visitors come in between.
+        running = go.click(
+            self._run, [order], [status, view, go, halt], concurrency_id="examples", **private
+        )
+        halt.click(self._stopped, None, [status, go, halt], cancels=[running], **private)
+        order.change(self._sorted, [order], [view], queue=False, **private)
+
+    def _run(self, order: str) -> Iterator[tuple[Any, ...]]:
+        found, cancel = list(self._found), threading.Event()
+        busy = gr.Button(interactive=False), gr.Button(interactive=True)
+        try:
+            if not found:
+                yield markup.status("writing", "Reading the examples …"), "", *busy
+                rows = [{"input": row.input, "section": row.section} for row in self.rows]
+                for place, pair in self.engine.batch(
+                    self.task.name, rows, batch_size=4, cancel=cancel
+                ):
+                    found.append(_case(self.rows[place], pair))
+                    line = f"{len(found)} of {len(rows)} examples."
+                    yield markup.status("writing", line), self._show(found, order), *_skip(2)
+                self._found = found
+            line = f"Done: {len(found)} examples."
+            yield markup.status("done", line), self._show(found, order), *_at_rest()
+        except ModelError as error:
+            yield markup.status("error", str(error)), gr.skip(), *_at_rest()
+        finally:
+            cancel.set()
+
+    def _stopped(self) -> tuple[Any, ...]:
+        return markup.status("stopped", "Stopped."), *_at_rest()
+
+    def _sorted(self, order: str) -> Any:
+        return self._show(self._found, order) if self._found else gr.skip()
+
+    def _show(self, found: list[Case], order: str) -> str:
+        return measured.cases(found, gains_first=order == self._ORDERS[0])
+
+
+def _case(example: Example, pair: Pair) -> Case:
+    texts = {"base": pair.base.text, "lora": pair.lora.text}
+    rouge = {side: rouge_scores(example.target, text) for side, text in texts.items()}
+    return Case(example, pair, rouge)
 
 
 def _skip(count: int) -> tuple[Any, ...]:

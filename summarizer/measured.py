@@ -1,0 +1,195 @@
+"""The Results tab as HTML: tables and forest plots of a scores.json, and cases of the examples.
+
+Pure functions like those of `summarizer.markup`. The figures are those of the file: nothing is
+computed from them here but places on an axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from summarizer.generate import AdapterInfo, Pair
+from summarizer.markup import ROUGE_NAMES, Example, RougeScores, decoding_words
+from summarizer.tasks import Decoding, Task
+
+METRIC_NAMES = {
+    **ROUGE_NAMES,
+    "rougeLsum": "ROUGE-Lsum",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "bertscore": "BERTScore",
+    "focus_kept": "Focus kept",
+    "abnormal_kept": "Abnormal kept",
+    "normal_kept": "Normal kept",
+}
+SYSTEM_NAMES = {"base": "Base", "lora": "LoRA"}
+# Below this a bootstrap interval is far too narrow (the rule of `eval.statistics`).
+FEWEST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example that both columns have written, with the ROUGE of each against its reference."""
+
+    example: Example
+    pair: Pair
+    rouge: RougeScores
+
+    @property
+    def gain(self) -> float:
+        """ROUGE-L of LoRA less that of the base."""
+        return self.rouge["lora"]["rougeL"] - self.rouge["base"]["rougeL"]
+
+
+def scores(task: Task, adapter: AdapterInfo) -> str:
+    """Everything measured of one adapter: systems, paired differences by segment, how."""
+    if not adapter.scores:
+        return (
+            f'<p class="scores">{escape(adapter.path)} has no measured scores yet: '
+            "<code>python -m eval.run</code> makes them.</p>"
+        )
+    try:
+        return _scores(task, adapter, adapter.scores)
+    except (KeyError, TypeError, ValueError):
+        return (
+            f'<p class="scores">The scores file of {escape(adapter.path)} cannot be read; '
+            "make it again.</p>"
+        )
+
+
+def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
+    data = file["data"]
+    decoding = decoding_words(Decoding.from_dict(dict(file["decoding"])))
+    return (
+        '<section class="measured">'
+        f"<p><b>{escape(adapter.path)}</b> on {escape(str(data['name']))}, the "
+        f"{escape(str(data['split']))} split: n = {data['n']:,}, {escape(decoding)}. "
+        "Figures are means x100, in brackets their 95% bootstrap intervals.</p>"
+        f"{_systems(file['systems'])}"
+        f"<h3>ROUGE-L: LoRA less base, on the same rows</h3>{_forest(file)}"
+        f"{_how(file.get('versions', {}))}</section>"
+    )
+
+
+def _systems(systems: Mapping[str, Mapping[str, Any]]) -> str:
+    metrics = [name for name in METRIC_NAMES if any(name in by for by in systems.values())]
+    heads = "".join(f'<th scope="col">{METRIC_NAMES[name]}</th>' for name in metrics)
+    order = [name for name in ("lora", "base") if name in systems]
+    order += [name for name in systems if name not in SYSTEM_NAMES]
+    rows = "".join(
+        f'<tr class="{"ours" if name == "lora" else ""}">'
+        f'<th scope="row">{escape(SYSTEM_NAMES.get(name, name))}</th>'
+        + "".join(_cell(systems[name].get(metric)) for metric in metrics)
+        + "</tr>"
+        for name in order
+    )
+    return _scrolled(
+        "Scores of each system",
+        f'<table><thead><tr><th scope="col">System</th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>",
+    )
+
+
+def _cell(value: Mapping[str, float] | None) -> str:
+    if value is None:
+        return "<td>-</td>"
+    return (
+        f"<td><b>{value['mean']:.1f}</b> "
+        f"<span>[{value['low']:.1f}, {value['high']:.1f}]</span></td>"
+    )
+
+
+def _forest(file: Mapping[str, Any]) -> str:
+    lines = [("All rows", file["data"]["n"], _difference(file["paired"]))]
+    lines += [
+        (f"{part['by']}: {part['value']}", part["n"], _difference(part["paired"]))
+        for part in file["segments"]
+    ]
+    lines = [line for line in lines if line[2]]
+    if not lines:
+        return "<p>The file compares nothing.</p>"
+    low = min(0.0, *(entry["low"] for _, n, entry in lines if n >= FEWEST_ROWS))
+    high = max(0.0, *(entry["high"] for _, n, entry in lines if n >= FEWEST_ROWS))
+    room = 0.04 * (high - low or 1.0)
+    low, high = low - room, high + room
+    rows = "".join(_forest_row(*line, low, high) for line in lines)
+    return _scrolled(
+        "Paired differences by segment",
+        '<table class="forest"><thead><tr><th scope="col">Rows</th><th scope="col">n</th>'
+        '<th scope="col" class="wide">worse than base | better than base</th>'
+        f'<th scope="col">Difference</th></tr></thead><tbody>{rows}</tbody></table>',
+    )
+
+
+def _forest_row(name: str, n: int, entry: Mapping[str, float], low: float, high: float) -> str:
+    def place(value: float) -> float:
+        return 100 * min(1.0, max(0.0, (value - low) / (high - low)))
+
+    left, right = place(entry["low"]), place(entry["high"])
+    told = verdict(entry, n)
+    return (
+        f'<tr class="{told.split()[0]}"><th scope="row">{escape(name)}</th><td>{n:,}</td>'
+        '<td class="wide"><div class="track">'
+        f'<i class="zero" style="left:{place(0.0):.2f}%"></i>'
+        f'<i class="range" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>'
+        f'<i class="point" style="left:{place(entry["difference"]):.2f}%"></i></div></td>'
+        f"<td><b>{entry['difference']:+.1f}</b> "
+        f"<span>[{entry['low']:+.1f}, {entry['high']:+.1f}]</span>"
+        f"{f' <em>{told}</em>' if told not in ('higher', 'lower') else ''}</td></tr>"
+    )
+
+
+def verdict(entry: Mapping[str, float], n: int) -> str:
+    """What may be said of a difference: "higher", "lower", "no difference shown" or "too few to
+    say" (the rule of `eval.statistics.verdict`, which a test holds this one against)."""
+    difference, low, high = entry["difference"], entry["low"], entry["high"]
+    if n < FEWEST_ROWS or not high - low <= abs(difference):
+        return "too few to say"
+    if entry["p"] >= 0.05 or low <= 0 <= high:
+        return "no difference shown"
+    return "higher" if difference > 0 else "lower"
+
+
+def _difference(paired: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next(
+        (e for e in paired if (e["a"], e["b"], e["metric"]) == ("lora", "base", "rougeL")), None
+    )
+
+
+def _how(versions: Mapping[str, Any]) -> str:
+    lines = "".join(
+        f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in versions.items()
+    )
+    return f"<details><summary>How these were made</summary><ul>{lines}</ul></details>"
+
+
+def _scrolled(label: str, table: str) -> str:
+    """A table that scrolls inside its own frame where the screen is narrower than it."""
+    return f'<div class="table" tabindex="0" role="region" aria-label="{label}">{table}</div>'
+
+
+def cases(found: Sequence[Case], *, gains_first: bool) -> str:
+    """Examples with both columns, from the largest gain of LoRA to its largest loss, or reversed."""
+    order = sorted(found, key=lambda case: case.gain, reverse=gains_first)
+    return f'<div class="cases">{"".join(map(_case, order))}</div>'
+
+
+def _case(case: Case) -> str:
+    example = case.example
+    texts = "".join(
+        f'<div><dt>{name}</dt><dd dir="auto">{escape(text)}</dd></div>'
+        for name, text in (
+            (f"Base, ROUGE-L {case.rouge['base']['rougeL']:.1f}", case.pair.base.text),
+            (f"LoRA, ROUGE-L {case.rouge['lora']['rougeL']:.1f}", case.pair.lora.text),
+            ("Reference", example.target),
+            ("Text", example.input),
+        )
+    )
+    sign = "gain" if case.gain >= 0 else "loss"
+    return (
+        f'<details class="case {sign}" data-case="{escape(example.id)}"><summary>'
+        f"<b>{case.gain:+.1f}</b> {escape(example.title)}</summary><dl>{texts}</dl></details>"
+    )
