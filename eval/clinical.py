@@ -113,14 +113,15 @@ _DENIAL = re.compile(
 )
 _DENIED_CHANGE = re.compile(r"\bno (?:\w+ ){0,3}change\b|\bnot (?:\w+ )?(?:changed|worsened)\b")
 _DENIED_AFTER = re.compile(
-    r"\bnot (?:\w+ )?(?:seen|identified|visualized|visualised|demonstrated|present)\b"
+    r"\bnot (?:\w+ )?(?:seen|identified|visualized|visualised|demonstrated|present)\b|"
+    r"\bnegative\W*$"
 )
 _UNCERTAIN_DENIAL = re.compile(
     r"\b(?:cannot|can not|not) (?:be )?(?:\w+ )?(?:exclude|excluded|rule out|ruled out)\b"
 )
 _NORMAL_WORD = re.compile(
     r"\b(?:normal|unremarkable|clear|intact|within normal limits|patent|benign|well[- ]expanded|"
-    r"nonobstructive|nonenlarged|nondilated|nondistended|negative(?=\W*$))\b"
+    r"nonobstructive|nonenlarged|nondilated|nondistended)\b"
 )
 _NOT_NORMAL = re.compile(r"\b(?:abnormal|above normal|larger than normal|borderline)\b")
 _ADVICE = re.compile(
@@ -155,6 +156,12 @@ def tells_abnormality(impression: str) -> bool:
     advice ("No acute cardiopulmonary abnormality. Clear lungs."). Chronic and incidental findings
     count as abnormal ("Stable cardiomegaly. No acute disease."). A possibility that cannot be
     excluded counts as stated.
+
+    On the impressions of 200 Indiana chest X-ray validation reports, read by hand: right in 199
+    (a very low lung volume is called a finding). Against the reports' MeSH code `normal`: of 41
+    coded normal 40 are told normal; of 159 coded abnormal 76 are told abnormal, and the other 83
+    impressions do state nothing but normal ("No acute cardiopulmonary abnormality."), since the
+    code also covers what only the findings mention. Hence the rule compares impressions.
     """
     return any(
         word not in _SAYS_NOTHING

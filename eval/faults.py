@@ -75,7 +75,7 @@ def content_words(text: str) -> dict[str, str]:
 
 def numbers(text: str) -> set[str]:
     """Numbers of a text, digits and words alike ("twenty six" is "26"), list numbers left out."""
-    text = re.sub(r"(?m)(?:^|(?<=\s))\d{1,2}[.)]\s+(?=[A-Z(])|^\s*\d{1,2}[.)]\s", " ", text)
+    text = re.sub(r"(?m)(?:^|(?<=\s))\d{1,2}[.)]\s+(?=[A-Z(\d])|^\s*\d{1,2}[.)]\s", " ", text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower())
     digits = {_plain(n) for n in re.findall(r"\d+(?:\.\d+)?", text)}
     return digits | _spelled(text)

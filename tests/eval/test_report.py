@@ -1,0 +1,161 @@
+"""One page for a run: every picture that can be drawn, and a README's table that is the file's."""
+
+import json
+import random
+import re
+
+import pytest
+from helpers import rows, write_jsonl, write_predictions
+
+from eval import report, semantic
+from eval.report import BEGIN, END, committed_scores, readme_table, with_table
+from eval.rows import DataError, read_predictions
+from eval.scores import score
+from eval.tables import interval
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory):
+    rng = random.Random(0)
+    lines = [
+        row | {"base": " ".join(rng.sample(row["input"].split(), 4)), "lora": row["target"],
+               "first sentence": row["input"].split(".")[0] + "."}
+        for row in rows(40)
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("predictions") / "p.jsonl"
+    return write_predictions(
+        path, lines, base={}, lora={}, **{"first sentence": {"method": "rule"}}
+    )
+
+
+@pytest.fixture(scope="module")
+def scores(predictions):
+    return score(read_predictions(predictions), permutations=199)
+
+
+RUN = {
+    "curve": [{"step": s, "loss": 3 - s / 100} for s in range(0, 100, 10)]
+    + [{"step": s, "eval_loss": 3 - s / 110, "eval_rougeL": s / 2} for s in range(0, 100, 20)],
+    "selected": {"step": 80, "metric": "rougeL", "value": 40},
+}
+
+
+def test_one_command_makes_the_page_with_all_its_pictures(predictions, tmp_path, capsys):
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps(RUN))
+    out = tmp_path / "report"
+    code = report.main(["--predictions", str(predictions), "--run", str(run), "--out", str(out)])
+    assert code == 0 and capsys.readouterr().out.strip() == str(out / "report.md")
+    page = (out / "report.md").read_text()
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page)
+    assert set(pictures) == {"forest.png", "scatter.png", "lengths.png", "curves.png"}
+    for name in pictures:
+        assert (out / name).read_bytes().startswith(PNG)
+    assert json.loads((out / "scores.json").read_text())["data"]["n"] == 40
+    assert "brevity penalty" in page and "too few to say" in page.lower() and "n = 40" in page
+
+
+def test_the_page_can_be_made_again_from_scores_alone(scores, tmp_path):
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(scores))
+    (tmp_path / "run.json").write_text(json.dumps(RUN))
+    out = tmp_path / "report"
+    assert report.main(["--scores", str(path), "--out", str(out)]) == 0
+    page = (out / "report.md").read_text()
+    assert (out / "forest.png").exists() and (out / "curves.png").exists()
+    assert not (out / "scatter.png").exists() and "need the predictions" in page
+
+
+def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
+    pages = [report.report(scores, tmp_path / name, run=RUN) for name in ("a", "b")]
+    assert pages[0] == pages[1]
+    for name in ("forest.png", "curves.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_the_readmes_table_is_the_files(scores, tmp_path):
+    models = tmp_path / "models" / "radiology"
+    models.mkdir(parents=True)
+    (models / "scores.json").write_text(json.dumps(scores))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nRest.\n")
+    command = ["--readme", str(readme), "--models", str(tmp_path / "models")]
+    assert report.main(command) == 0
+    text = readme.read_text()
+    assert text.startswith("# Title\n") and text.endswith("\n\nRest.\n") and "old" not in text
+    for segment in (s for s in scores["segments"] if s["by"] == "source"):
+        for name in ("base", "lora", "first sentence"):
+            assert interval(segment["systems"][name]["rougeL"]) in text
+        assert f"| radiology, {segment['value']} | {segment['n']} |" in text
+    assert report.main(command) == 0 and readme.read_text() == text
+
+
+def test_a_readme_without_marks_is_told(tmp_path, capsys):
+    with pytest.raises(DataError, match="needs the lines"):
+        with_table("# Title\n", "table")
+    readme = tmp_path / "README.md"
+    readme.write_text("x")
+    assert report.main(["--readme", str(readme), "--models", str(tmp_path)]) == 1
+    assert "score the adapters first" in capsys.readouterr().err
+
+
+def test_this_projects_readme_holds_the_committed_scores():
+    """As soon as there are scores beside the adapters, the README's table must be theirs."""
+    from conftest import ROOT
+
+    committed = committed_scores(ROOT / "models")
+    if not committed:
+        pytest.skip("no adapter of this project is scored yet")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_table(readme, readme_table(committed)) == readme, (
+        "run python -m eval.report --readme README.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--scores", "none.json"], "There is no file none.json"),
+        (["--scores", "list.json"], "list.json is no scores"),
+        (["--predictions", "none.jsonl"], "There is no file none.jsonl"),
+    ],
+)
+def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.json").write_text("[]")
+    assert report.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1
+
+
+# --- BERTScore, with a tiny encoder in place of the one that cannot be loaded here ---------------
+
+
+def test_bertscore_says_why_it_is_missing():
+    reason = semantic.why_missing(semantic.DEFAULT_MODEL, fetch=False)
+    assert reason.startswith("BERTScore is missing") and "roberta-large" in reason
+
+
+def test_bertscore_is_100_for_the_same_text_and_less_for_another(tiny):
+    assert semantic.why_missing(tiny.backbone, fetch=False) is None
+    outputs = ["The heart is large.", "No effusion.", ""]
+    references = ["The heart is large.", "A nodule of 2.5 cm in the lung.", "Clear."]
+    found = semantic.bertscore(outputs, references, tiny.backbone)
+    assert found[0] == pytest.approx(100, abs=1e-3)
+    assert found[1] < 99 and found[2] == 0
+    alone = [semantic.bertscore([o], [r], tiny.backbone)[0]
+             for o, r in zip(outputs, references, strict=True)]  # fmt: skip
+    assert list(found) == pytest.approx(alone, abs=1e-3)
+
+
+def test_speed_compares_identical_texts(tiny, tmp_path, capsys):
+    from eval import speed
+
+    data = write_jsonl(tmp_path / "test.jsonl", rows(6))
+    code = speed.main([tiny.adapters["radiology"], "--backbone", tiny.backbone, "--data", str(data),
+                       "--rows", "8", "--batch-size", "4", "--max-new-tokens", "8"])  # fmt: skip
+    out = capsys.readouterr().out
+    assert code == 0 and "identical texts: 16 of 16" in out
+    assert re.search(r"ratio: \d+\.\d by the clock, \d+\.\d by processor time", out)
