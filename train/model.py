@@ -149,6 +149,11 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
     if chosen.use_4bit or chosen.use_8bit:
         # Gradient checkpointing is the Trainer's to turn on.
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        for module in model.modules():
+            # On a CPU, bitsandbytes packs 4-bit weights for inference at the first evaluation, and
+            # packed weights pass no gradient: the training after it would be silently wrong.
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
     if chosen.init_from is not None:
         try:
             return PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)

@@ -121,7 +121,7 @@ def read_source(recipe: Recipe) -> list[Row]:
     chosen = recipe.prepare
     cache = Path(recipe.data.data_dir).parent / ".downloads"
     if chosen.published:
-        rows = fetch_rows(chosen.published, cache, chosen.mirror)
+        rows = fetch_rows([*chosen.published, *chosen.aux], cache, chosen.mirror)
     elif chosen.hub:
         rows = list(_mapped(recipe, _hub_rows(recipe)))
     elif chosen.files:
@@ -495,6 +495,7 @@ def write(recipe: Recipe, prepared: Prepared) -> None:
     staged = target.parent / f".{target.name}.new"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
+    _write_aux(recipe, prepared)
     record: dict[str, Any] = {
         "recipe": recipe.name,
         "prepare": dataclasses.asdict(recipe.prepare),
@@ -506,8 +507,7 @@ def write(recipe: Recipe, prepared: Prepared) -> None:
     }
     for split, rows in prepared.splits.items():
         path = staged / f"{split}.jsonl"
-        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        path.write_text(_lines(rows), encoding="utf-8")
         record["files"][path.name] = {"rows": len(rows), "sha256": file_sha256(path)}
     write_json(staged / "prepared.json", record)
     write_report(recipe, prepared, staged)
@@ -515,6 +515,23 @@ def write(recipe: Recipe, prepared: Prepared) -> None:
     for path in sorted(staged.iterdir()):
         path.replace(target / path.name)
     staged.rmdir()
+
+
+def _write_aux(recipe: Recipe, prepared: Prepared) -> None:
+    """Move the rows of auxiliary sets out of the training split into files of their own."""
+    for name in recipe.prepare.aux:
+        rows = [row for row in prepared.splits["train"] if row["source"] == name]
+        path = Path(recipe.data.data_dir).parent / "aux" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.new")
+        staged.write_text(_lines(rows), encoding="utf-8")
+        staged.replace(path)
+    kept = [row for row in prepared.splits["train"] if row["source"] not in recipe.prepare.aux]
+    prepared.splits["train"] = kept
+
+
+def _lines(rows: Sequence[Row]) -> str:
+    return "".join(f"{json.dumps(row, ensure_ascii=False, default=str)}\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -451,6 +451,17 @@ PUBLISHED: dict[str, Published] = {
         ),
         _mts_dialog,
     ),
+    "mts-dialog-augmented": Published(
+        (
+            Remote(
+                "abachaa/MTS-Dialog",
+                "36603836ed5a0488f2a6b693cfded1ad1b0ff2e7",
+                "Augmented-Data/MTS-Dialog-Augmented-TrainingSet-1-En-FR-EN-2402-Pairs.csv",
+                "train",
+            ),
+        ),
+        _mts_dialog,
+    ),
     "aci-bench": Published(
         tuple(
             Remote(

@@ -82,6 +82,8 @@ class Prepare:
     hub_revision: str | None = None
     files: list[str] = field(default_factory=list)  # local JSONL, CSV, Excel or Parquet
     published: list[str] = field(default_factory=list)  # names in train/published.py
+    # Published sets for training alone, each in a file of its own: ../aux/<name>.jsonl
+    aux: list[str] = field(default_factory=list)
     mirror: str | None = None  # another root that serves the publishers' paths
     columns: dict[str, str] = field(default_factory=dict)  # our field -> the column there
     split: Literal["official", "random", "group"] = "random"
