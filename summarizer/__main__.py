@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
+import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,13 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
 
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` is no error
     options = parser().parse_args(arguments)
     try:
-        return options.command(options, read_settings())
+        status = options.command(options, read_settings())
+        sys.stdout.flush()
+        return status
     except (InputError, SettingsError, UnknownTask, ModelError) as error:
         return _fail(str(error))
+    except BrokenPipeError:  # `... | head` is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}.")

@@ -412,9 +412,14 @@ def weights_sha256(folder: Path | str) -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(folder).glob("*.safetensors")):
         digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -467,10 +472,13 @@ def _plain_generation(given: Any, tokenizer: Any) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars and notes of the libraries on stderr: that is for this program's user."""
+    import logging as standard_logging
     import warnings
 
     from transformers.utils import logging
 
+    # Where bitsandbytes is installed, importing peft makes it tell what it lacks.
+    standard_logging.getLogger("bitsandbytes").setLevel(standard_logging.ERROR)
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -16,15 +16,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from summarizer import tasks
 from summarizer.backbone import (
+    ADAPTER_WEIGHTS,
     AdapterInfo,
     Backbone,
     ModelError,
     chat_parts,
     cpu_cores,
+    file_sha256,
     load_adapters,
     load_backbone,
     one_line,
@@ -136,7 +139,11 @@ class Engine:
         return self._tasks[name]
 
     def record(self, task: str) -> dict[str, Any]:
-        """What text of this task is made with: weights by hash, device, dtype and versions."""
+        """What text of this task is made with: weights by hash, device, dtype and versions.
+
+        adapter_sha256 is of the file's bytes, backbone_sha256 as `weights_sha256` defines it: the
+        forms that run.json keeps.
+        """
         import peft
         import torch
         import transformers
@@ -149,7 +156,7 @@ class Engine:
             "backbone_sha256": weights_sha256(self._backbone.path),
             "adapter": info.path,
             "adapter_revision": info.revision,
-            "adapter_sha256": weights_sha256(info.path),
+            "adapter_sha256": file_sha256(Path(info.path) / ADAPTER_WEIGHTS),
             "prompt": self.task(task).prompt,
             "max_input_tokens": self.task(task).max_input_tokens,
             "device": self.device,

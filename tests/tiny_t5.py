@@ -15,8 +15,11 @@ TEXTS = [
 ]
 
 
-def make_tokenizer() -> Any:
-    """A byte-level BPE tokenizer of 320 tokens that round-trips any text, like the embedded one."""
+def make_tokenizer(*, ends: bool = True) -> Any:
+    """A byte-level BPE tokenizer of 320 tokens that round-trips any text, like the embedded one.
+
+    ends: whether it puts the end mark behind a text, as an encoder's does.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -33,9 +36,10 @@ def make_tokenizer() -> Any:
             show_progress=False,
         ),
     )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
+    if ends:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", 1)]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
@@ -65,7 +69,7 @@ def make_backbone(folder: Path, *, seed: int = 0, width: int = 32) -> Path:
             tie_word_embeddings=False,
         )
     )
-    _stir(model, seed)
+    stir(model, seed)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -77,26 +81,26 @@ def make_adapter(
     """A random LoRA adapter for the backbone, strong enough to change its text."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForSeq2SeqLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+    seq2seq = AutoConfig.from_pretrained(backbone).is_encoder_decoder
+    factory = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
     torch.manual_seed(seed)
     settings = {
         "r": 4,
         "lora_alpha": 16,
         "target_modules": "all-linear",
-        "task_type": "SEQ_2_SEQ_LM",
+        "task_type": "SEQ_2_SEQ_LM" if seq2seq else "CAUSAL_LM",
         "init_lora_weights": False,
     }
-    model = get_peft_model(
-        AutoModelForSeq2SeqLM.from_pretrained(backbone), LoraConfig(**(settings | config))
-    )
+    model = get_peft_model(factory.from_pretrained(backbone), LoraConfig(**(settings | config)))
     model.save_pretrained(folder)
     if run is not None:
         (folder / "run.json").write_text(json.dumps(run))
     return folder
 
 
-def _stir(model: Any, seed: int) -> None:
+def stir(model: Any, seed: int) -> None:
     """Weights that make a random model's text vary and end, instead of one token for ever."""
     import torch
 
@@ -104,7 +108,9 @@ def _stir(model: Any, seed: int) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.dim() == 2:
-                spread = 1.0 if "shared" in name else 1.5 / weight.shape[1] ** 0.5
+                spread = (
+                    1.0 if "shared" in name or "embed" in name else 1.5 / weight.shape[1] ** 0.5
+                )
                 weight.copy_(torch.randn(weight.shape, generator=generator) * spread)
         model.lm_head.weight[[0, 2, 3]] = 0.0  # padding and the like are rarely the best token
         model.lm_head.weight[4:260] *= 0.6  # whole words more often than single bytes
