@@ -308,8 +308,8 @@ def _wait_for(error: BaseException, pause: float) -> float | None:
     from httpx2 import ConnectError, TransportError
     from huggingface_hub.errors import HfHubHTTPError
 
-    if isinstance(error, WrongBytes):
-        return pause
+    if isinstance(error, HubError):
+        return pause if isinstance(error, WrongBytes) else None
     cause = _root(error)
     if isinstance(cause, HfHubHTTPError):
         status = cause.response.status_code

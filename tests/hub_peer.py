@@ -196,6 +196,7 @@ class HubPeer:
             OTHER_TOKEN: Account("stranger"),
         }
         self._lock = threading.RLock()
+        self._under_way = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         port = self._server.server_address[1]
@@ -282,7 +283,10 @@ class HubPeer:
         return fault
 
     def reset(self) -> None:
-        """Forget repositories, log and faults."""
+        """Forget repositories, log and faults, once every call that is under way has ended."""
+        deadline = time.monotonic() + 20
+        while self._under_way and time.monotonic() < deadline:
+            time.sleep(0.01)
         with self._lock:
             self.repositories.clear()
             self.log.clear()
@@ -478,6 +482,15 @@ def _branch(call: _Call) -> _Answer:
     if found is None:
         raise _Refused(404, "Invalid rev id", "RevisionNotFound")
     repository.refs[branch] = found.oid
+    return call.json({})
+
+
+@_route("DELETE", r"{api}/branch/(?P<branch>[^?]+)")
+def _delete_branch(call: _Call) -> _Answer:
+    repository, _ = call.readable()
+    call.writer(repository.id.split("/")[0])
+    if repository.refs.pop(urllib.parse.unquote(call.arguments["branch"]), None) is None:
+        raise _Refused(404, "Reference not found", "RevisionNotFound")
     return call.json({})
 
 
@@ -814,11 +827,22 @@ def _card_data(files: Mapping[str, Blob]) -> dict[str, Any]:
 def _handler(peer: HubPeer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # an answer in one piece; in two, each would wait for the other's ACK
 
         def log_message(self, *_: object) -> None:
             pass
 
         def _serve(self) -> None:
+            with peer._lock:
+                peer._under_way += 1
+            try:
+                with contextlib.suppress(OSError):  # the client has gone meanwhile
+                    self._serve_one()
+            finally:
+                with peer._lock:
+                    peer._under_way -= 1
+
+        def _serve_one(self) -> None:
             path, _, query = self.path.partition("?")
             fault = peer._fault_for(self.command, path)
             if fault is not None and fault.cut == "request":

@@ -100,6 +100,7 @@ def _serve() -> None:
         importlib.import_module(name)
 
     torch.set_num_threads(1)
+    _warm_up()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -117,6 +118,19 @@ def _serve() -> None:
             done = Done(os.waitstatus_to_exitcode(status), *texts, time.monotonic() - start)
         answers.write(json.dumps(dataclasses.asdict(done)) + "\n")
         answers.flush()
+
+
+def _warm_up() -> None:
+    """Fill the libraries' caches (patterns compiled, mappings built) once for all calls."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    shape = AutoConfig.for_model("t5", d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2,
+                                 vocab_size=8, decoder_start_token_id=0)  # fmt: skip
+    get_peft_model(
+        AutoModelForSeq2SeqLM.from_config(shape),
+        LoraConfig(target_modules="all-linear", task_type="SEQ_2_SEQ_LM"),
+    )
 
 
 def _be_the_command(request: Mapping[str, Any], out: int, err: int) -> None:
