@@ -48,7 +48,7 @@ class Request:
     backbone: str = "models/base"
     device: str = "auto"
     dtype: str = "auto"
-    batch_size: int = 8
+    batch_size: int = 32
     decoding: Mapping[str, Any] | None = None
 
 
@@ -74,6 +74,7 @@ def predict(
     if choose is not None:
         rows = [rows[k] for k in choose(rows)]
     described = describe_data(data, len(rows), split)
+    _check_inputs(rows, Path(data).name)
     train = read_rows(request.train) if request.train else []
     journal = Journal(Path(out), rows, described["sha256"])
     systems: dict[str, dict[str, Any]] = {}
@@ -85,6 +86,17 @@ def predict(
         del writer  # one model in memory at a time
     journal.finish(request.task, described, systems)
     return read_predictions(out)
+
+
+def _check_inputs(rows: Sequence[Row], name: str) -> None:
+    """Refuse an input that no model is given (binary, far too long), before any is loaded."""
+    from summarizer.text import InputError, check_input
+
+    for line, row in enumerate(rows, start=1):
+        try:
+            check_input(row["input"])
+        except InputError as error:
+            raise DataError(f"{name}, row {line} (id {row['id']}): {error}") from None
 
 
 def _writers(
@@ -157,15 +169,10 @@ def _fill(
     generated = any(writer.settings[name]["method"] == "generate" for name in missing)
     bar = _bar(len(places), ", ".join(missing)) if progress and generated else None
     try:
-        batch: list[tuple[int, dict[str, Text]]] = []
-        for index, texts in writer.write([rows[k] for k in places], missing, batch_size):
-            batch.append((places[index], texts))
+        for batch in writer.write([rows[k] for k in places], missing, batch_size):
+            journal.add([(places[index], texts) for index, texts in batch])
             if bar:
-                bar.update(1)
-            if len(batch) == batch_size:
-                journal.add(batch)
-                batch = []
-        journal.add(batch)
+                bar.update(len(batch))
     finally:
         if bar:
             bar.close()
@@ -320,7 +327,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="default: %(default)s"
+        "--batch-size", type=int, default=32, metavar="N", help="at most; default: %(default)s"
     )
     parser.add_argument("--num-beams", type=int, metavar="N", help="default: the adapter's")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="default: the adapter's")

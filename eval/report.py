@@ -308,9 +308,10 @@ def _run(arguments: argparse.Namespace) -> None:
         scores = _read_json(Path(arguments.scores), "scores")
         beside = Path(arguments.scores).parent / "run.json"
     else:
-        from eval.run import scores_of
+        from eval.run import check_options, scores_of
         from eval.source import predictions_of
 
+        check_options(arguments)
         predictions = predictions_of(arguments)
         scores, notes = scores_of(arguments, predictions)
         beside = _folder(arguments.adapters) / "run.json"

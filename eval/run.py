@@ -44,13 +44,17 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_options(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be scored with, before anything is read. Raises DataError."""
+    if arguments.resamples < 100:
+        raise DataError(f"--resamples must be at least 100, not {arguments.resamples}.")
+
+
 def scores_of(arguments: argparse.Namespace, predictions: Any) -> tuple[dict[str, Any], list[str]]:
-    """The scores that the options ask for, and notes on what is missing. Raises DataError."""
+    """The scores that the options ask for, and notes on what is missing."""
     from eval import semantic
     from eval.scores import score
 
-    if arguments.resamples < 100:
-        raise DataError(f"--resamples must be at least 100, not {arguments.resamples}.")
     model = arguments.bertscore or semantic.DEFAULT_MODEL
     missing = semantic.why_missing(model, fetch=arguments.bertscore is not None)
     scores = score(
@@ -65,6 +69,7 @@ def scores_of(arguments: argparse.Namespace, predictions: Any) -> tuple[dict[str
 def _run(arguments: argparse.Namespace) -> None:
     from eval.tables import compact_json, scores_text
 
+    check_options(arguments)
     scores, notes = scores_of(arguments, predictions_of(arguments))
     print(scores_text(scores, notes))
     out = Path(arguments.out) if arguments.out else _beside_adapter(arguments, scores)

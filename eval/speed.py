@@ -84,9 +84,10 @@ def in_batches(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     )
     texts: dict[str, list[str]] = {name: [""] * len(rows) for name in names}
     wall, cpu = time.perf_counter(), time.process_time()
-    for place, written in writer.write(rows, tuple(names), request.batch_size):
-        for name, text in written.items():
-            texts[name][place] = text.text
+    for batch in writer.write(rows, tuple(names), request.batch_size):
+        for place, written in batch:
+            for name, text in written.items():
+                texts[name][place] = text.text
     return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
 
 
@@ -162,7 +163,7 @@ def result(ours: Timing, loop: Timing, again: Timing, rows: int, batch_size: int
     ]
     same = sum(a == b for a, b in pairs)
     return (
-        f"{rows} rows, base and LoRA, batches of {batch_size}\n"
+        f"{rows} rows, base and LoRA, batches of at most {batch_size}\n"
         f"one row at a time, two models: {loop.wall:.1f} s, {loop.cpu:.1f} s of processor\n"
         f"eval.predict: {wall:.1f} s ({ours.wall:.1f} and {again.wall:.1f}), "
         f"{cpu:.1f} s of processor\n"

@@ -31,6 +31,14 @@ class Text:
     unread: int = 0
 
 
+Batch = list[tuple[int, dict[str, Text]]]
+
+# Tokens that a batch may hold, padding counted: long rows go in small batches, so that a whole
+# visit fits into memory and short rows still fill the processor.
+BATCH_TOKENS = 8192
+_CHARACTERS_A_TOKEN = 4
+
+
 class Writer(Protocol):
     """One model in memory, or one rule, and the systems it writes."""
 
@@ -38,8 +46,11 @@ class Writer(Protocol):
 
     def write(
         self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[int, dict[str, Text]]]:
-        """(index of the row, {system: Text}) for every row, batch by batch, in a fixed order."""
+    ) -> Iterator[Batch]:
+        """Batches of (index of the row, {system: Text}), longest rows first.
+
+        What is left of the rows after some whole batches is written in the same batches again.
+        """
         ...
 
 
@@ -96,22 +107,25 @@ class EngineWriter:
 
     def write(
         self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[int, dict[str, Text]]]:
+    ) -> Iterator[Batch]:
         columns = {column: name for column, name in self._names.items() if name in systems}
-        found = self._engine.batch(
-            self._task,
-            rows,
-            decoding=self._decoding,
-            batch_size=batch_size,
-            systems=tuple(columns),
-        )
-        for index, pair in found:
-            unread = pair.cut.words_unread if pair.cut else 0
-            texts = {}
-            for column, name in columns.items():
-                summary = getattr(pair, column)
-                texts[name] = Text(summary.text, summary.finish, unread)
-            yield index, texts
+        for places in batches_of(rows, batch_size):
+            pairs = self._engine.batch(
+                self._task,
+                [rows[place] for place in places],
+                decoding=self._decoding,
+                batch_size=len(places),
+                systems=tuple(columns),
+            )
+            yield [
+                (places[index], {name: _text(pair, column) for column, name in columns.items()})
+                for index, pair in pairs
+            ]
+
+
+def _text(pair: Any, column: str) -> Text:
+    summary = getattr(pair, column)
+    return Text(summary.text, summary.finish, pair.cut.words_unread if pair.cut else 0)
 
 
 class ModelWriter:
@@ -156,14 +170,14 @@ class ModelWriter:
 
     def write(
         self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[int, dict[str, Text]]]:
-        from summarizer.generate import batches
-
-        prepared = [self._prepare(row) for row in rows]
-        for places in batches([len(ids) for ids, _ in prepared], batch_size):
-            texts = self._generate([prepared[place][0] for place in places])
-            for place, (text, finish) in zip(places, texts, strict=True):
-                yield place, {self._name: Text(text, finish, prepared[place][1])}
+    ) -> Iterator[Batch]:
+        for places in batches_of(rows, batch_size):
+            prepared = [self._prepare(rows[place]) for place in places]
+            texts = self._generate([ids for ids, _ in prepared])
+            yield [
+                (place, {self._name: Text(text, finish, unread)})
+                for place, (text, finish), (_, unread) in zip(places, texts, prepared, strict=True)
+            ]
 
     def _prepare(self, row: Row) -> tuple[list[int], int]:
         """Token ids of the prompt, and how many words of the input it has no room for."""
@@ -220,9 +234,24 @@ class FloorWriter:
 
     def write(
         self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[int, dict[str, Text]]]:
-        for index, text in enumerate(self._floor.write(rows, self._train)):
-            yield index, {self._name: Text(text)}
+    ) -> Iterator[Batch]:
+        yield [
+            (index, {self._name: Text(text)})
+            for index, text in enumerate(self._floor.write(rows, self._train))
+        ]
+
+
+def batches_of(rows: Sequence[Row], batch_size: int) -> list[list[int]]:
+    """Places of the rows, longest first, `batch_size` at most and BATCH_TOKENS at most a batch."""
+    lengths = [len(row["input"]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda place: -lengths[place])
+    found: list[list[int]] = []
+    while order:
+        longest = lengths[order[0]] // _CHARACTERS_A_TOKEN + 1
+        count = max(1, min(batch_size, BATCH_TOKENS // longest))
+        found.append(order[:count])
+        order = order[count:]
+    return found
 
 
 def kind_of(source: str) -> str:

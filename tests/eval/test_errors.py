@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from helpers import rows, write_predictions
+from eval_helpers import rows, write_predictions
 
 from eval import checks, errors
 from eval.faults import CATEGORIES, content_words, faults, numbers

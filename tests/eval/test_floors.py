@@ -1,7 +1,7 @@
 """Each trivial method is what its name says, and each segment and protocol takes the right rows."""
 
 import pytest
-from helpers import rows
+from eval_helpers import rows
 
 from eval.floors import FLOORS, available, write_floors
 from eval.protocols import PROTOCOLS

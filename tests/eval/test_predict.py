@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, make_adapter
-from helpers import rows, write_jsonl
+from eval_helpers import ROOT, rows, write_jsonl
+from tiny_t5 import make_adapter
 
 from eval import predict as module
 from eval.predict import Journal, Request, predict, task_of
@@ -249,3 +249,25 @@ def test_help_answers_without_torch():
                               env=os.environ, check=True)  # fmt: skip
         assert "usage: python -m " + name in done.stdout
         assert done.stdout.rstrip().endswith("False False")
+
+
+def test_long_rows_go_in_small_batches():
+    from eval.systems import BATCH_TOKENS, batches_of
+
+    made = [{"input": "x" * length} for length in (40, 30_000, 8000, 20, 4000, 60)]
+    found = batches_of(made, 4)
+    assert [place for batch in found for place in batch] == [1, 2, 4, 5, 0, 3]
+    assert [len(batch) for batch in found] == [1, 4, 1]
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * len(made[batch[0]]["input"]) / 4 <= BATCH_TOKENS
+    # What is left after whole batches is cut in the same batches.
+    assert batches_of([made[k] for k in (5, 0, 3)], 4) == [[0, 1, 2]]
+    assert batches_of([], 4) == []
+
+
+def test_an_input_that_no_model_is_given_is_told_with_its_row(tiny, tmp_path):
+    lines = rows(3)
+    lines[1]["input"] = "x" * 300_000
+    data = write_jsonl(tmp_path / "test.jsonl", lines)
+    with pytest.raises(DataError, match=r"test.jsonl, row 2 \(id r1\): The text has 300,000"):
+        predict(request(tiny, "base"), data, tmp_path / "p.jsonl")

@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from helpers import rows, write_jsonl, write_predictions
+from eval_helpers import ROOT, rows, write_jsonl, write_predictions
 
 from eval import report, semantic
 from eval.report import BEGIN, END, committed_scores, readme_table, with_table
@@ -103,8 +103,6 @@ def test_a_readme_without_marks_is_told(tmp_path, capsys):
 
 def test_this_projects_readme_holds_the_committed_scores():
     """As soon as there are scores beside the adapters, the README's table must be theirs."""
-    from conftest import ROOT
-
     committed = committed_scores(ROOT / "models")
     if not committed:
         pytest.skip("no adapter of this project is scored yet")

@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from helpers import rows, write_jsonl, write_predictions
+from eval_helpers import rows, write_jsonl, write_predictions
 
 from eval.rows import DataError, Predictions, read_predictions, read_rows
 

@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from helpers import rows, write_jsonl, write_predictions
+from eval_helpers import rows, write_jsonl, write_predictions
 
 from eval import run
 from eval.metrics import METRICS

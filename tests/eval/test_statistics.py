@@ -120,3 +120,24 @@ def test_a_verdict_claims_no_more_than_the_interval(difference, low, high, p, n,
 
 def test_an_interval_that_is_not_a_number_is_too_few():
     assert too_few(1.0, float("nan"), float("nan"), 50)
+
+
+def test_a_thousand_rows_and_a_thousand_resamples_take_seconds():
+    """Processor time of everything: every metric of two systems, intervals, tests, segments."""
+    import random
+    import time
+
+    from eval_helpers import rows
+
+    from eval.rows import Predictions
+    from eval.scores import score
+
+    rng = random.Random(0)
+    made = rows(1000)
+    texts = [" ".join(rng.sample(row["input"].split(), 9)) for row in made]
+    systems = {name: {"method": "generate"} for name in ("base", "lora")}
+    outputs = {"base": texts, "lora": [row["target"] for row in made]}
+    predictions = Predictions("radiology", made, outputs, systems, {"n": 1000})
+    started = time.process_time()
+    score(predictions)
+    assert time.process_time() - started < 20  # some 3 on the machine it was written on

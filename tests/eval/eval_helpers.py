@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
+
 FINDINGS = [
     ("The heart is normal in size. The lungs are clear.", "No acute cardiopulmonary disease."),
     ("There is a small left pleural effusion.", "1. Small left pleural effusion."),
