@@ -6,6 +6,8 @@ import sys
 # Before gradio and the Hugging Face libraries are imported: nothing here reports home.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Nor is a table of visits made after every one of them.
+os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000"
 
 from summarizer import ui
 from summarizer.generate import Engine, ModelError

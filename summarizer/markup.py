@@ -86,7 +86,7 @@ def _column(
 ) -> str:
     text = summary.text if summary else ""
     body = (
-        f'<div class="summary" tabindex="0" dir="auto" aria-label="{label} summary">'
+        f'<div class="summary" tabindex="0" role="region" dir="auto" aria-label="{label} summary">'
         f"{escape(text)}</div>"
         if text
         else f'<div class="summary empty">{escape(waiting)}</div>'
@@ -134,7 +134,7 @@ def _cut(cut: Cut) -> str:
         f"The model reads {cut.tokens_read:,} of its {cut.tokens_total:,} tokens; "
         f"the last {_count(cut.words_unread, 'word')} went unread in both columns. "
         "<u>Show them</u></summary>"
-        f'<div class="unread" tabindex="0" dir="auto">{escape(cut.unread_text)}</div></details>'
+        f'<div class="unread" tabindex="0" role="region" aria-label="Unread text" dir="auto">{escape(cut.unread_text)}</div></details>'
     )
 
 

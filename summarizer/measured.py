@@ -148,7 +148,7 @@ def verdict(entry: Mapping[str, float], n: int) -> str:
     difference, low, high = entry["difference"], entry["low"], entry["high"]
     if n < FEWEST_ROWS or not high - low <= abs(difference):
         return "too few to say"
-    if entry["p"] >= 0.05 or low <= 0 <= high:
+    if entry["p"] >= 1 - 95 / 100 or low <= 0 <= high:
         return "no difference shown"
     return "higher" if difference > 0 else "lower"
 

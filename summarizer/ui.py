@@ -60,8 +60,8 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
         page.unload(runs.leave)
         for name in engine.adapters:
             _endpoint(engine, TASKS[name])
-    # The queue holds twice what the page lets in, so that the page's own sentence comes first.
-    return page.queue(max_size=2 * settings.queue, api_open=False)
+    # gradio's own limit is wider than the page's, whose sentence so comes first.
+    return page.queue(max_size=2 * settings.queue + 8, api_open=False)
 
 
 def launch(page: gr.Blocks, settings: Settings) -> str:
@@ -112,17 +112,19 @@ class Run:
 
 
 class Runs:
-    """The runs that wait or run now, by ticket. Thread-safe; holds no text."""
+    """The runs that wait or run now, by ticket; at most `limit` wait. Thread-safe, no text."""
 
     def __init__(self, limit: int):
         self.limit = limit
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 
-    def ahead(self) -> int:
-        """How many runs stand before one that came now."""
+    def ahead(self, own: str | None = None) -> int:
+        """How many runs stand before one that came now and would replace its tab's own."""
         with self._lock:
-            return sum(not run.cancel.is_set() for run in self._runs.values())
+            return sum(
+                not run.cancel.is_set() for ticket, run in self._runs.items() if ticket != own
+            )
 
     def add(self, session: str | None) -> str:
         ticket = uuid.uuid4().hex
@@ -266,13 +268,12 @@ class TaskTab:
             check_input(text or "")
         except InputError as error:
             return gr.skip(), markup.status("error", str(error)), *_skip(3)
-        ahead = self.runs.ahead()
-        if ahead >= self.runs.limit:
-            busy = f"{ahead} summaries are waiting already: please try again in a minute."
+        ahead = self.runs.ahead(own=ticket)
+        if ahead > self.runs.limit:  # one of them runs, the others wait
+            busy = f"{ahead} summaries are before this one: please try again in a minute."
             return gr.skip(), markup.status("error", busy), *_skip(3)
-        old = self.runs.stop(ticket, replaced=True)
-        ahead -= bool(old)
-        waiting = "Reading the text …" if ahead <= 0 else f"Waiting: {ahead} before this one."
+        self.runs.stop(ticket, replaced=True)
+        waiting = f"Waiting: {ahead} before this one." if ahead else "Reading the text …"
         example = self._example(text, section)
         return (
             self.runs.add(request.session_hash),

@@ -43,7 +43,7 @@ def main() -> int:
         visitor = Visitor(browser, app.url)
         for task in ("radiology", "dialogue", "question"):
             visitor.open(task)
-            visitor.card(0).click()
+            visitor.pick(0)
             visitor.status("done")
             found["columns"][task] = [visitor.column("base"), visitor.column("lora")]
         found["foreign"], found["faults"] = visitor.foreign(), visitor.faults

@@ -84,33 +84,33 @@ def test_stop_before_the_turn_has_come(scripted, visit):
     site = scripted(hold=2)
     first, second = visit(site.url), visit(site.url)
     first.text.fill("The lungs are clear.")
-    first.button("run").click()
+    first.press("run")
     first.find(".side.base .summary:not(.empty)").wait_for()
     second.text.fill("The heart is normal.")
-    second.button("run").click()
+    second.press("run")
     assert second.status("waiting") == "Waiting: 1 before this one."
-    second.button("stop").click()
+    second.press("stop")
     assert second.status("stopped") == "Stopped before it began."
 
     site.script.go_on.set()
     first.status("done")
     time.sleep(0.5)
     assert site.script.started == 1
-    second.button("run").click()
+    second.press("run")
     second.status("done")
 
 
 def test_a_full_queue_is_told_and_loses_nobody(scripted, visit):
-    site = scripted(queue=1, hold=2)
+    site = scripted(queue=0, hold=2)  # one may run, none may wait
     first, second = visit(site.url), visit(site.url)
     first.text.fill("The lungs are clear.")
-    first.button("run").click()
+    first.press("run")
     first.find(".side.base .summary:not(.empty)").wait_for()
     message = second.run("The heart is normal.", "error")
     assert "try again in a minute" in message
     site.script.go_on.set()
     first.status("done")
-    second.button("run").click()
+    second.press("run")
     second.status("done")
 
 
@@ -119,10 +119,10 @@ def test_a_visitor_who_leaves_frees_the_engine(scripted, visit, way):
     site = scripted(hold=2)
     leaving, staying = visit(site.url), visit(site.url)
     leaving.text.fill("The lungs are clear.")
-    leaving.button("run").click()
+    leaving.press("run")
     leaving.find(".side.base .summary:not(.empty)").wait_for()
     staying.text.fill("The heart is normal.")
-    staying.button("run").click()
+    staying.press("run")
     staying.status("waiting")
     if way == "closes":
         leaving.page.close()
@@ -140,7 +140,7 @@ def test_the_columns_are_marked_when_the_text_has_changed_since(scripted, visit)
     visitor.text.press("End")
     visitor.text.press_sequentially(" More.")
     assert visitor.find('.results[data-stale="true"]').count() == 1
-    visitor.button("run").click()
+    visitor.press("run")
     visitor.status("done")
     assert visitor.find('.results[data-stale="true"]').count() == 0
 
@@ -226,7 +226,7 @@ def test_every_text_has_enough_contrast(scripted, visit, scheme):
     visitor = visit(scripted().url, color_scheme=scheme, reduced_motion="reduce")
     visitor.find(".settings .label-wrap").click()
     assert visitor.page.evaluate(CONTRAST) == []
-    visitor.card(0).click()
+    visitor.pick(0)
     visitor.status("done")
     assert visitor.page.evaluate(CONTRAST) == []
     visitor.run("", "error")
@@ -239,7 +239,7 @@ def test_every_text_has_enough_contrast(scripted, visit, scheme):
 def test_every_control_has_a_name(scripted, visit):
     visitor = visit(scripted().url)
     visitor.open("dialogue")
-    visitor.card(0).click()
+    visitor.pick(0)
     visitor.status("done")
     visitor.find(".settings .label-wrap").click()
     nameless = visitor.page.evaluate(
@@ -260,7 +260,7 @@ def test_less_motion_is_respected(scripted, visit):
     site = scripted(hold=2)
     visitor = visit(site.url, reduced_motion="reduce")
     visitor.text.fill("The lungs are clear.")
-    visitor.button("run").click()
+    visitor.press("run")
     visitor.status("writing")
     moving = visitor.page.evaluate(
         "document.getAnimations().filter(a => a.playState === 'running').length"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from summarizer import markup
+import re
+
+import pytest
+
+from summarizer import markup, measured
 from summarizer.generate import AdapterInfo, Pair, Summary
 from summarizer.markup import Example, Titles
 from summarizer.tasks import Decoding, get_task
@@ -89,3 +93,61 @@ def test_a_column_says_how_it_ended():
     html = markup.results(Titles("b", "l"), pair(base=Summary("x", 1, 1.24, "length")))
     assert "1.2 s · 1 token · 1 word · ended at the length limit" in html
     assert "0.4 s · 4 tokens · 2 words<" in html
+
+
+def test_the_results_tab_says_what_the_file_says():
+    def paired(difference: float, low: float, high: float, p: float = 0.001) -> list[dict]:
+        values = {"difference": difference, "low": low, "high": high, "p": p}
+        return [{"a": "lora", "b": "base", "metric": "rougeL", **values}]
+
+    file = {
+        **SCORES,
+        "paired": paired(46.2, 43.9, 48.4),
+        "segments": [
+            {"by": "modality", "value": EVIL, "n": 40, "paired": paired(-3.0, -4.0, -2.0)},
+            {"by": "modality", "value": "MR", "n": 4, "paired": paired(30.0, 25.0, 35.0)},
+            {"by": "modality", "value": "CT", "n": 40, "paired": paired(1.0, -2.0, 3.0)},
+        ],
+        "versions": {"rouge": "rouge-score, stemmed"},
+    }
+    html = measured.scores(get_task("radiology"), adapter(file))
+    assert "n = 1,403" in html and "4 beams" in html
+    assert "<b>60.4</b> <span>[58.1, 62.6]</span>" in html
+    assert "<b>+46.2</b> <span>[+43.9, +48.4]</span></td>" in html
+    assert html.count('<tr class="higher">') == 1 and html.count('<tr class="lower">') == 1
+    assert html.count("too few to say") == 2
+    assert "rouge-score, stemmed" in html and "<script" not in html
+    assert html.index('<th scope="row">LoRA') < html.index('<th scope="row">Base')
+
+
+def test_the_results_tab_tells_of_scores_that_are_missing_or_broken():
+    task = get_task("radiology")
+    assert "no measured scores yet" in measured.scores(task, adapter(None))
+    assert "cannot be read" in measured.scores(task, adapter({"data": {}}))
+
+
+@pytest.mark.parametrize("n", [4, 9, 10, 400])
+def test_a_difference_is_judged_as_the_evaluation_judges_it(n):
+    from eval.statistics import verdict
+
+    for difference in (-20.0, -1.0, 0.0, 0.5, 20.0):
+        for half in (0.0, 0.2, 0.5, 5.0, 15.0, 30.0):
+            for p in (0.001, 0.049, 0.05, 0.3):
+                low, high = difference - half, difference + half
+                entry = {"difference": difference, "low": low, "high": high, "p": p}
+                assert measured.verdict(entry, n) == verdict(difference, low, high, p, n)
+
+
+def test_cases_stand_in_the_order_of_gain():
+    def case(name: str, base: float, lora: float) -> measured.Case:
+        example = Example(name, name, "text", "target")
+        return measured.Case(example, pair(), {"base": {"rougeL": base}, "lora": {"rougeL": lora}})
+
+    found = [case("middle", 10, 20), case("loss", 50, 10), case("gain", 0, 90)]
+
+    def order(html: str) -> list[str]:
+        return re.findall(r'data-case="(\w+)"', html)
+
+    assert order(measured.cases(found, gains_first=True)) == ["gain", "middle", "loss"]
+    assert order(measured.cases(found, gains_first=False)) == ["loss", "middle", "gain"]
+    assert "<b>+90.0</b> gain" in measured.cases(found, gains_first=True)

@@ -26,7 +26,7 @@ def test_an_example_is_one_click_away_and_ends_in_two_different_columns(site, vi
     visitor.open(task)
     example = examples(task)[0]
 
-    visitor.card(0).click()
+    visitor.pick(0)
     assert "both columns" in visitor.status("done")
 
     assert visitor.text.input_value() == example["input"]
@@ -47,7 +47,7 @@ def test_an_example_shows_its_reference_and_the_rouge_of_both_columns(site, visi
     visitor = visit(site.url)
     visitor.open(task)
     example = examples(task)[1]
-    visitor.card(1).click()
+    visitor.pick(1)
     visitor.status("done")
 
     assert visitor.find("article.reference .summary").inner_text() == example["target"].strip()
@@ -63,7 +63,7 @@ def test_an_edited_example_or_another_section_has_no_reference(site, visit):
     visitor = visit(site.url)
     visitor.open("dialogue")
     example = examples("dialogue")[6]
-    visitor.card(6).click()
+    visitor.pick(6)
     visitor.status("done")
     assert visitor.find("article.reference").count() == 1
 
@@ -74,7 +74,7 @@ def test_an_edited_example_or_another_section_has_no_reference(site, visit):
     box = visitor.find(".section input")
     box.click()
     visitor.page.get_by_role("option", name="Let the model decide").click()
-    visitor.button("run").click()
+    visitor.press("run")
     visitor.status("done")
     assert visitor.find("article.reference").count() == 0
 
@@ -92,7 +92,7 @@ def test_both_columns_stream_together(site, visit):
                 {childList: true, subtree: true, characterData: true, attributes: true});
         }"""
     )
-    visitor.card(0).click()
+    visitor.pick(0)
     visitor.status("done")
     seen = visitor.page.evaluate("window.seen")
     together = [pair for pair in seen if min(pair) > 0]
@@ -107,11 +107,10 @@ def test_both_columns_stream_together(site, visit):
 def test_stop_ends_both_columns_and_the_page_goes_on(site, visit):
     visitor = visit(site.url)
     visitor.open("dialogue")
-    visitor.find(".settings .label-wrap").click()
-    visitor.card(3).click()  # the long visit
+    visitor.pick(3)  # the long visit
     visitor.find(".side.base .summary:not(.empty)").wait_for()
     assert visitor.button("run").is_disabled()
-    visitor.button("stop").click()
+    visitor.press("stop")
 
     assert "Stopped" in visitor.status("stopped")
     assert "stopped" in visitor.meta("base") + visitor.meta("lora")
@@ -120,7 +119,7 @@ def test_stop_ends_both_columns_and_the_page_goes_on(site, visit):
     assert (visitor.column("base"), visitor.column("lora")) == stopped
     assert visitor.find(".rouge").count() == 0  # no score for half a text
 
-    visitor.card(6).click()
+    visitor.pick(6)
     visitor.status("done")
     assert visitor.button("stop").is_disabled()
 
@@ -128,15 +127,15 @@ def test_stop_ends_both_columns_and_the_page_goes_on(site, visit):
 def test_another_example_takes_over_from_one_that_runs(site, visit):
     visitor = visit(site.url)
     visitor.open("dialogue")
-    visitor.card(3).click()
+    visitor.pick(3)
     visitor.find(".side.base .summary:not(.empty)").wait_for()
-    visitor.card(6).click()
+    visitor.pick(6)
     visitor.find("article.reference").get_by_text(examples("dialogue")[6]["target"]).wait_for()
     visitor.status("done")
     visitor.page.wait_for_timeout(500)
     alone = visitor.column("base"), visitor.column("lora")
     assert visitor.text.input_value() == examples("dialogue")[6]["input"]
-    visitor.button("run").click()
+    visitor.press("run")
     visitor.status("writing")
     visitor.status("done")
     assert (visitor.column("base"), visitor.column("lora")) == alone
@@ -147,7 +146,7 @@ def test_two_visitors_at_once_each_get_their_own_summaries(site, visit):
     alone = [ask(site.url, "radiology", rows[place]["input"]) for place in (2, 5)]
     visitors = [visit(site.url), visit(site.url)]
     for visitor, place in zip(visitors, (2, 5), strict=True):
-        visitor.card(place).click()
+        visitor.pick(place)
     for visitor, place, expected in zip(visitors, (2, 5), alone, strict=True):
         visitor.find(".rouge").first.wait_for()
         assert visitor.text.input_value() == rows[place]["input"]
@@ -212,7 +211,7 @@ def test_an_example_runs_from_the_keyboard(site, visit):
 
 def test_copy_puts_the_summary_on_the_clipboard(site, visit):
     visitor = visit(site.url, permissions=["clipboard-read", "clipboard-write"])
-    visitor.card(0).click()
+    visitor.pick(0)
     visitor.status("done")
     for side in ("base", "lora"):
         visitor.find(f".side.{side} .copy").click()
@@ -224,9 +223,9 @@ def test_copy_puts_the_summary_on_the_clipboard(site, visit):
 def test_clear_empties_everything(site, visit):
     visitor = visit(site.url)
     visitor.open("dialogue")
-    visitor.card(6).click()
+    visitor.pick(6)
     visitor.status("done")
-    visitor.button("clear").click()
+    visitor.press("clear")
     visitor.status("idle")
     assert visitor.text.input_value() == ""
     assert visitor.find(".section input").input_value() == "Let the model decide"
@@ -262,7 +261,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(site, visit, task):
     visitor = visit(site.url, **PHONE)
     visitor.open(task)
     assert visitor.overflow() <= 0
-    visitor.card(3).click()
+    visitor.pick(3)
     visitor.find(".side.lora .summary:not(.empty)").wait_for()
     if visitor.button("run").is_disabled():  # still writing: Stop is in sight
         box = visitor.button("stop").bounding_box()

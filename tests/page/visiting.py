@@ -190,7 +190,8 @@ class Visitor:
         self.card(0).wait_for()
 
     def open(self, task: str) -> None:
-        self.page.get_by_role("tab", name=task.capitalize(), exact=True).click()
+        # The first of the name: Results has tabs of its own.
+        self.page.get_by_role("tab", name=task.capitalize(), exact=True).first.click()
         self.tab = task
         self.card(0).wait_for()
 
@@ -207,9 +208,23 @@ class Visitor:
     def button(self, name: str) -> Any:
         return self.find(f".actions button.{name.lower()}")
 
+    def pick(self, place: int) -> None:
+        """Click an example."""
+        self._mark()
+        self.card(place).click()
+
+    def press(self, name: str) -> None:
+        """Click Run, Stop or Clear."""
+        self._mark()
+        self.button(name).click()
+
+    def _mark(self) -> None:
+        """Mark the status line as seen; the page's next change of it takes the mark away."""
+        self.find(".status").evaluate("line => line.dataset.seen = 'yes'")
+
     def status(self, state: str) -> str:
-        """Wait until the status line is in this state; its text."""
-        line = self.find(f'.status[data-state="{state}"]')
+        """Wait until the status line has come to this state since the last click; its text."""
+        line = self.find(f'.status[data-state="{state}"]:not([data-seen])')
         line.wait_for()
         return line.inner_text()
 
@@ -221,7 +236,7 @@ class Visitor:
 
     def run(self, text: str, state: str = "done") -> str:
         self.text.fill(text)
-        self.button("run").click()
+        self.press("run")
         return self.status(state)
 
     def foreign(self) -> list[str]:
