@@ -154,7 +154,9 @@ def test_a_chat_model_is_asked_in_its_template(tmp_path):
     assert end in engine._backbone.ends
 
     long = engine.run("radiology", "word " * 400, decoding=SHORT)
-    assert long.prompt.endswith("word<|end|>\n<|assistant|>\n")
+    assert long.cut is not None
+    assert long.prompt.startswith("<|user|>\nsummarize: word word")
+    assert long.prompt.endswith("<|end|>\n<|assistant|>\n")
 
 
 def test_a_causal_model_without_a_template_is_given_the_prompt(tmp_path):

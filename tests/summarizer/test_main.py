@@ -27,6 +27,7 @@ def command(tiny, capfd, monkeypatch):
         if model:
             options += ["--backbone", tiny.backbone]
             options += ["--adapter", tiny.adapters.get(task, tiny.adapters["radiology"])]
+        capfd.readouterr()  # what making a model printed is none of the command's
         try:
             code = main([name, *map(str, arguments), *options])
         except SystemExit as ended:
