@@ -143,8 +143,7 @@ def list_files(
     files = {}
     for entry in api.list_repo_tree(repo, recursive=True, revision=revision, repo_type=kind):
         if isinstance(entry, RepoFile):
-            sha256 = entry.lfs.sha256 if entry.lfs else None
-            files[entry.path] = RemoteFile(entry.path, entry.size, entry.blob_id, sha256)
+            files[entry.path] = _remote(entry)
     return files
 
 
@@ -227,27 +226,22 @@ def _copy_instead(name: HubName, kind: str, away: HubAway) -> Fetched:
 
 def _copy(name: HubName, commit: str, kind: str) -> Path | None:
     """The cached files of a commit, if all that the kind needs are there and fit to be loaded."""
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     from .hub_files import select
 
     try:
-        tree = get_cached_repo_tree(name.id, revision=commit)
+        # A pattern that nothing matches: the folder is asked for, its contents are judged below.
         path = Path(
             snapshot_download(
-                name.id, revision=commit, local_files_only=True, allow_patterns=["none"]
+                name.id, revision=commit, local_files_only=True, allow_patterns=["\0"]
             )
         )
-    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError, OSError, ValueError):
+        listing = _copied_files(name, commit, path)
+        wanted = select(name.id, listing, kind)
+    except (HubError, LocalEntryNotFoundError, OSError, ValueError):
         return None
-    listing = {
-        entry.path: RemoteFile(
-            entry.path, entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None
-        )
-        for entry in tree
-    }
-    wanted = select(name.id, listing, kind)
     if any(
         not (path / file.path).is_file() or (path / file.path).stat().st_size != file.size
         for file in wanted
@@ -255,6 +249,25 @@ def _copy(name: HubName, commit: str, kind: str) -> Path | None:
         return None
     _judge(name, path, kind, complete=True)
     return path
+
+
+def _copied_files(name: HubName, commit: str, folder: Path) -> dict[str, RemoteFile]:
+    """What the Hub listed at that commit; where nobody kept the listing, what the folder holds."""
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    try:
+        tree = get_cached_repo_tree(name.id, revision=commit)
+    except CachedRepoTreeNotFoundError:
+        paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+        return {path: RemoteFile(path, file.stat().st_size, "") for path, file in paths.items()}
+    return {entry.path: _remote(entry) for entry in tree}
+
+
+def _remote(entry: Any) -> RemoteFile:
+    """A RepoFile of the client's as ours."""
+    sha256 = entry.lfs.sha256 if entry.lfs else None
+    return RemoteFile(entry.path, entry.size, entry.blob_id, sha256)
 
 
 # The client, its faults, and patience ----------------------------------------------------------

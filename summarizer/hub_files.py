@@ -80,6 +80,21 @@ def check_harmless(repo: str, paths: Iterable[str]) -> None:
             raise HubError(f"{repo} holds code ({path}): an adapter has none, so it is not used.")
 
 
+_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
+_TEXT = (".json", ".jsonl", ".md", ".txt", ".py", ".css", ".js", ".svg", ".jinja")
+
+
+def check_secrets(name: str, content: bytes | Path) -> None:
+    """Refuse a text that holds what looks like an access token of the Hub. Raises HubError."""
+    if PurePosixPath(name).suffix in _TEXT:
+        data = content.read_bytes() if isinstance(content, Path) else content
+        if _TOKEN.search(data):
+            raise HubError(
+                f"{name} holds what looks like an access token of the Hub: remove it, and revoke "
+                "that token."
+            )
+
+
 def _of_an_adapter(repo: str, listing: Mapping[str, RemoteFile]) -> list[RemoteFile]:
     check_harmless(repo, listing)
     whole = sum(file.size for file in listing.values())

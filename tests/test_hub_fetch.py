@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from summarizer.hub import HubError, HubName, clean_line
-from tests.hub_fixtures import Hub
 from tests.hub_peer import OTHER_TOKEN, HubPeer, Repository
 from tests.hub_runner import Done
+
+if TYPE_CHECKING:
+    from tests.hub_fixtures import Hub
 
 pytest_plugins = ["tests.hub_fixtures"]
 

@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 from summarizer.backbone import ModelError, read_shapes, weights_sha256
 from summarizer.card import card
 from summarizer.hub import HubError, HubName, RemoteFile, client, list_files, patiently, told
-from summarizer.hub_files import check_config, check_harmless, check_ranks, human_size
+from summarizer.hub_files import (
+    check_config,
+    check_harmless,
+    check_ranks,
+    check_secrets,
+    human_size,
+)
 from summarizer.publish import Push, Pushed, check_account, push
 from summarizer.record import RecordError, public, read_json
 
@@ -42,7 +48,6 @@ _BASE = re.compile(
     r"|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja"
 )
 _STALE = re.compile(r"(run|scores)\.json|failures\.md|[\w-]+\.png")
-_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
 
 
 class PushError(Exception):
@@ -225,12 +230,8 @@ def _check_files(folder: Path) -> None:
             raise PushError(f"{folder}/{name} is a symbolic link: put the file itself there.")
     check_harmless(str(folder), (name for name, path in paths.items() if path.is_file()))
     for name, path in sorted(paths.items()):
-        if path.suffix in (".json", ".md", ".jinja", ".txt") and path.is_file():
-            if _TOKEN.search(path.read_bytes()):
-                raise PushError(
-                    f"{folder}/{name} holds what looks like an access token of the Hub: remove it, "
-                    "and revoke that token."
-                )
+        if path.is_file():
+            check_secrets(f"{folder}/{name}", path)
 
 
 def _check_hashes(
@@ -293,10 +294,10 @@ def find_base(
         raise PushError(
             f"{local.folder} was trained on other weights than {folder} holds now: train it again."
         )
-    if commit is not None and recorded and listed_sha256(listing) != recorded:
+    if commit is not None and embedded and not _same_weights(folder, listing):
         raise PushError(
-            f"{base.id} on the Hub has other weights than {local.folder} was trained on: push the "
-            "right base first."
+            f"{base.id} on the Hub has other weights than {folder}, which {local.folder} was trained "
+            "on: push the right base first."
         )
     return Base(base.id, commit)
 
@@ -320,15 +321,11 @@ def _look_at_base(
         return commit, patiently(lambda: list_files(api, base.id, commit))
 
 
-def listed_sha256(listing: Mapping[str, RemoteFile]) -> str:
-    """`weights_sha256` of a folder on the Hub, from the hashes of its listing alone."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for path, file in sorted(listing.items()):
-        if "/" not in path and path.endswith(".safetensors") and file.sha256:
-            digest.update(path.encode() + bytes.fromhex(file.sha256))
-    return digest.hexdigest()
+def _same_weights(folder: Path, listing: Mapping[str, RemoteFile]) -> bool:
+    """Whether the Hub lists the very safetensors files that the folder holds."""
+    local = {path.name: path for path in folder.glob("*.safetensors")}
+    listed = {path for path in listing if "/" not in path and path.endswith(".safetensors")}
+    return listed == set(local) and all(listing[n].holds(path) for n, path in local.items())
 
 
 def check_loads(adapter: Path, base: Path) -> None:
@@ -351,7 +348,9 @@ def check_loads(adapter: Path, base: Path) -> None:
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(". ")
         raise PushError(f"{adapter} does not load on its base: {reason}.") from error
-    expected = {key: value.shape for key, value in get_peft_model_state_dict(model).items()}
+    # Left to itself, PEFT would ask the Hub about the base's vocabulary here.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    expected = {key: value.shape for key, value in state.items()}
     for key in expected.keys() | weights.keys():
         if key not in weights:
             raise PushError(f"{adapter} does not load: {key} is missing from its weights.")
