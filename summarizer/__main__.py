@@ -1,4 +1,4 @@
-"""The command line: `python -m summarizer run`, `batch` and `benchmark`.
+"""The command line: `python -m summarizer run`, `batch`, `benchmark` and `deploy`.
 
 Bad input ends with one sentence on stderr and a status other than zero. No model library is
 imported before a model is needed, so `--help` answers at once.
@@ -27,6 +27,7 @@ NOTICE = "Research demonstration, not for clinical use. Do not give it patient d
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status; errors are told on stderr in one sentence."""
     from summarizer.backbone import ModelError
+    from summarizer.hub import HubError
 
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
         status = options.command(options, read_settings())
         sys.stdout.flush()
         return status
-    except (InputError, SettingsError, UnknownTask, ModelError) as error:
+    except (InputError, SettingsError, UnknownTask, ModelError, HubError) as error:
+        for line in getattr(error, "log", ()):  # of a Space that did not start
+            print(f"  {line}", file=sys.stderr)
         return _fail(str(error))
     except BrokenPipeError:  # `... | head` is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,6 +94,43 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--rows", type=_whole, default=8, metavar="N", help="rows of the batch")
     _model_options(bench)
     bench.set_defaults(command=benchmark_command)
+
+    deploy = commands.add_parser(
+        "deploy",
+        help="serve the page as a Space of the Hub",
+        description="Makes the Space or brings it up to date: the page, its library and the models "
+        "it serves in one commit, hardware, variables and secrets; then waits for the build. The "
+        "token is the Hub client's own: `hf auth login`, or HF_TOKEN.",
+    )
+    deploy.add_argument("space", metavar="OWNER/SPACE", help="made where it is missing")
+    deploy.add_argument("--hardware", metavar="NAME", help="such as cpu-basic, t4-small, zero-a10g")
+    deploy.add_argument(
+        "--variable",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the page, such as SUMMARIZER_ADAPTER_DIALOGUE=owner/name@revision",
+    )
+    deploy.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a secret; its value is taken from the environment variable of that name",
+    )
+    deploy.add_argument("--private", action="store_true", help="a new Space is private")
+    deploy.add_argument(
+        "--replace", action="store_true", help="overwrite another app that is there"
+    )
+    deploy.add_argument("--dry-run", action="store_true", help="show what would go up")
+    deploy.add_argument(
+        "--wait",
+        type=float,
+        default=1800.0,
+        metavar="SECONDS",
+        help="how long to wait for the build; 0 does not wait (default: 1800)",
+    )
+    deploy.set_defaults(command=deploy_command)
     return whole
 
 
@@ -215,6 +255,36 @@ def _read_text(name: str) -> str:
             f"The text has more than {MAX_CHARACTERS:,} characters: give the part that matters."
         )
     return decode(data)
+
+
+def deploy_command(options: argparse.Namespace, settings: Settings) -> int:
+    from summarizer.space import deploy
+
+    variables = {}
+    for one in options.variable:
+        name, mark, value = one.partition("=")
+        if not mark:
+            raise InputError(f"--variable {one}: write NAME=VALUE.")
+        variables[name] = value
+    for name in options.secret:
+        if not os.environ.get(name):
+            raise InputError(
+                f"--secret {name}: give its name alone, and its value in the environment variable "
+                "of that name."
+            )
+    done = deploy(
+        options.space,
+        hardware=options.hardware,
+        variables=variables,
+        secrets={name: os.environ[name] for name in options.secret},
+        private=options.private,
+        replace_app=options.replace,
+        dry_run=options.dry_run,
+        wait=options.wait,
+    )
+    if done is not None:
+        print(f"{done.address} ({done.stage})")
+    return 0
 
 
 def _load(options: argparse.Namespace, settings: Settings, task: Task) -> Engine:
