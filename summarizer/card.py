@@ -36,7 +36,7 @@ from .card_sections import (
 )
 from .energy import cost, emissions
 from .markdown import code, join
-from .record import Record, RecordError
+from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
 
 NOTICE = (
@@ -68,7 +68,7 @@ def card(
     """
     folder = Path(folder)
     record = Record.read(folder)
-    name = repo_id or folder.as_posix()
+    name = repo_id or public(folder.as_posix())
     base = base_model or (record.config or {}).get("base_model_name_or_path")
     if record.config is not None and not base:
         raise RecordError(f"{folder}/adapter_config.json does not name its base model.")
@@ -201,8 +201,10 @@ def _results_of(
 
 def _adapter_summary(record: Record, base: str) -> str:
     config, run = record.config or {}, record.run
+    scaling = ", rank-stabilised" if config.get("use_rslora") else ""
     words = f"A LoRA adapter (PEFT, rank {config.get('r', '?')}, alpha "
-    words += f"{config.get('lora_alpha', '?')}) for `{base}`: {task_description(record.task)}"
+    words += f"{float(config.get('lora_alpha') or 0):g}{scaling}) for `{base}`: "
+    words += task_description(record.task)
     share = trained_share(run)
     if share:
         words += f" It trains {share} of the model's parameters; the backbone is unchanged."

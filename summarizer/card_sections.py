@@ -195,9 +195,10 @@ def training(record: Record) -> str:
         )
     if facts:
         parts.append(table(["", ""], [list(fact) for fact in facts]))
-    if record.recipe:
-        parts += ["The recipe, resolved:", fence("yaml", _yaml(record.recipe))]
-    curve = _curve_table(run.get("curve") or [])
+    recipe = _set_values({**record.recipe, **{key: run.get(key) for key in _BESIDE_THE_RECIPE}})
+    if recipe:
+        parts += ["The recipe, resolved:", fence("yaml", _yaml(recipe))]
+    curve = _curve_tables(run.get("curve") or [])
     if curve:
         parts += [
             "### Training curve",
@@ -213,23 +214,42 @@ def training(record: Record) -> str:
     return join(parts)
 
 
-def _curve_table(curve: Sequence[Mapping[str, Any]], most: int = 14) -> str:
-    """At most `most` rows of the curve, evenly spaced, first and last among them."""
-    steps: dict[Any, dict[str, Any]] = {}
-    for point in curve:
-        steps.setdefault(point.get("step"), {}).update(point)
-    points = list(steps.values())
-    validated = [p for p in points if any(key.startswith("eval") for key in p)]
-    chosen = validated if len(validated) > 2 else points
-    if len(chosen) > most:
-        chosen = [chosen[round(i * (len(chosen) - 1) / (most - 1))] for i in range(most)]
+_BESIDE_THE_RECIPE = ("mixture", "source_weights")  # of the base: objectives, weights of sources
+
+
+def _set_values(value: Any) -> Any:
+    """A recipe without the settings that are not set (null, or empty)."""
+    if not isinstance(value, Mapping):
+        return value
+    kept = {key: _set_values(item) for key, item in value.items()}
+    return {key: item for key, item in kept.items() if item not in (None, {}, [], "")}
+
+
+def _curve_tables(curve: Sequence[Mapping[str, Any]]) -> str:
+    """The training loss and the validation's figures by step, evenly thinned out."""
+    training = [{k: v for k, v in p.items() if k in ("step", "epoch", "loss")} for p in curve]
+    validation = [
+        {k: v for k, v in p.items() if k in ("step", "epoch") or k.startswith("eval_")}
+        for p in curve
+    ]
+    parts = []
+    for words, points in (("While training:", training), ("On validation:", validation)):
+        drawn = _curve_table([point for point in points if set(point) - {"step", "epoch"}])
+        parts += [words, drawn] if drawn else []
+    return join(parts) if parts else ""
+
+
+def _curve_table(points: Sequence[Mapping[str, Any]], most: int = 14) -> str:
+    """At most `most` of the points, the first and the last among them."""
+    if len(points) > most:
+        points = [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
     keys = [
         key
-        for key in dict.fromkeys(key for point in chosen for key in point)
-        if all(isinstance(p.get(key, 0), (int, float)) for p in chosen)
+        for key in dict.fromkeys(key for point in points for key in point)
+        if all(isinstance(p.get(key, 0), (int, float)) for p in points)
         and not key.endswith(("_runtime", "_per_second"))
     ]
-    return table(keys, [[_number(p.get(key)) for key in keys] for p in chosen]) if keys else ""
+    return table(keys, [[_number(p.get(key)) for key in keys] for p in points]) if keys else ""
 
 
 # Files -----------------------------------------------------------------------------------------

@@ -88,6 +88,14 @@ _ALL = (
         "Doctor-Patient Encounters. EACL 2023",
     ),
     _source(
+        "mts-dialog-augmented",
+        "MTS-Dialog, training conversations translated and back",
+        _GITHUB + "abachaa/MTS-Dialog",
+        "CC BY 4.0",
+        "Ben Abacha A, Yim W, Fan Y, Lin T. An Empirical Study of Clinical Note Generation from "
+        "Doctor-Patient Encounters. EACL 2023",
+    ),
+    _source(
         "aci-bench",
         "ACI-Bench, whole visits and their notes",
         _GITHUB + "wyim/aci-bench",
@@ -278,7 +286,7 @@ def restrictions(trained_on: Iterable[Source], tested_on: Iterable[Source]) -> l
         for source in sources.values():
             consequence = _consequence(source.terms, trained=use == "Trained")
             if consequence:
-                said.append(f"{use} on {source.title}: {source.licence}. {consequence}")
+                said.append(f"{use} on {source.title} (licence: {source.licence}). {consequence}")
     return said
 
 

@@ -145,8 +145,10 @@ def test_an_adapter_that_was_not_scored_says_so(adapter: Path) -> None:
 def test_the_curve_has_its_first_and_last_point_and_its_picture(adapter: Path) -> None:
     (adapter / "curve.png").write_bytes(b"\x89PNG")
     text = card(adapter)
-    rows = re.findall(r"^\| (\d+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.MULTILINE)
-    assert rows[0] == "0" and rows[-1] == "400" and len(rows) <= 14
+    for heads in ("step | epoch | loss", "step | epoch | eval_loss"):
+        table = text.split(f"| {heads} |")[1].split("\n\n")[0]
+        steps = re.findall(r"^\| (\d+) \|", table, re.MULTILINE)
+        assert steps[0] == "0" and steps[-1] == "400" and len(steps) == 14
     assert "![Training curve](curve.png)" in text
 
 
@@ -158,8 +160,10 @@ def test_paths_of_the_machine_stay_at_home(adapter: Path) -> None:
     _change(adapter, "run.json", command="python -m train.run radiology")
     record = json.loads((adapter / "run.json").read_text())
     record["recipe"]["data"] = {"data_dir": "/home/someone/secret-project/data/radiology"}
+    record["recipe"]["revision"] = None
     (adapter / "run.json").write_text(json.dumps(record))
     text = card(adapter)
+    assert str(adapter.parent) not in text and "revision: null" not in text
     assert "someone" not in text and "secret-project" not in text
     assert "data/radiology" in text
     assert public(
