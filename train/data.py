@@ -101,7 +101,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise DataError(
-            f"There is no data file {path}: prepare it, or name its folder with --data_dir."
+            f"There is no data file {path}: make it with python -m train.prepare, or name another "
+            "folder with --data_dir."
         )
     try:
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -106,6 +106,10 @@ def shape_of(recipe: Recipe) -> Shape:
             except ValueError as fault:
                 raise RecipeError(f"target_modules: {str(fault).splitlines()[0]}") from None
     trainable, total = count_parameters(model)
+    if getattr(config, "scale_decoder_outputs", True) is False:
+        # T5 1.1 and FLAN-T5: transformers ties every T5 that it builds, and parts the output layer
+        # from the embedding when the weights that it loads have both.
+        total += config.vocab_size * config.hidden_size
     layers = getattr(config, "num_hidden_layers", None) or config.num_layers
     if config.is_encoder_decoder:
         layers += getattr(config, "num_decoder_layers", None) or config.decoder_layers
@@ -156,7 +160,8 @@ def load_of(recipe: Recipe) -> Load:
         sequences = math.ceil(
             sequences * (input_tokens + target_tokens) / recipe.data.packed_tokens
         )
-    steps = training.max_steps or math.ceil(training.num_epochs * sequences / rows_a_step)
+    steps = training.max_steps
+    steps = steps or math.ceil(training.num_epochs * math.ceil(sequences / rows_a_step))
     return Load(steps, float(input_tokens), float(target_tokens), rows_a_step, measured=False)
 
 

@@ -36,7 +36,7 @@ def find_leaks(splits: dict[str, Sequence[dict[str, Any]]], threshold: float = 0
 
     train = splits["train"]
     grams = [word_grams(row["input"]) for row in train]
-    index = MinHashLSH(threshold=max(0.05, threshold - 0.1), num_perm=PERMUTATIONS)
+    index = MinHashLSH(threshold=max(0.05, threshold - 0.2), num_perm=PERMUTATIONS)
     with index.insertion_session() as session:
         for place, shingles in enumerate(grams):
             session.insert(place, _sketch(shingles))

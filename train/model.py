@@ -110,6 +110,7 @@ def load_backbone(recipe: Recipe, source: Source, config: Any, tokenizer: Any) -
         if torch.cuda.is_available():
             extra["device_map"] = {"": int(os.environ.get("LOCAL_RANK", 0))}
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         model = factory.from_pretrained(
             source.folder,
@@ -156,7 +157,9 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
                 module.support_avx512bf16_for_cpu = False
     if chosen.init_from is not None:
         try:
-            return PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
+            adapted = PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
+            adapted.peft_config["default"].base_model_name_or_path = model.name_or_path
+            return adapted
         except (OSError, ValueError, RuntimeError) as fault:
             raise RecipeError(f"init_from {chosen.init_from}: {_first(fault)}") from None
     try:
@@ -206,7 +209,8 @@ def save_adapter(
         half = {name: halves[value.data_ptr()] for name, value in state.items()}
         model.save_pretrained(folder, state_dict=half)
     else:
-        adapter = get_peft_model_state_dict(model, state_dict=state)
+        # No embedding is trained: PEFT need not ask the Hub whether the vocabulary has changed.
+        adapter = get_peft_model_state_dict(model, state_dict=state, save_embedding_layers=False)
         half = {
             name: value.detach().to("cpu", torch.bfloat16).contiguous()
             for name, value in adapter.items()

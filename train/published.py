@@ -24,7 +24,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from summarizer.text import InputError, decode
+from summarizer.text import decode
 from train.errors import DataError
 
 RAW = "https://raw.githubusercontent.com"
@@ -84,17 +84,11 @@ def fetch_rows(names: list[str], cache: Path, mirror: str | None = None) -> list
                         row.setdefault("split", remote.split)
                     rows.append({"source": name, **row})
                     found += 1
-            except (
-                KeyError,
-                ValueError,
-                TypeError,
-                ElementTree.ParseError,
-                tarfile.TarError,
-                InputError,
-            ) as fault:
+            except Exception as fault:  # each form has faults of its own
+                _forget(remote, cache)
                 raise DataError(
                     f"{remote.address(mirror)} is not in the form that {name} is published in: "
-                    f"{type(fault).__name__} {fault}."
+                    f"{type(fault).__name__} {' '.join(str(fault).split())[:120]}."
                 ) from None
         if not found:
             raise DataError(f"No row was found in the files of {name}.")
@@ -109,8 +103,8 @@ def fetch(remote: Remote, cache: Path, mirror: str | None) -> bytes:
     """
     import requests
 
-    name = re.sub(r"[^\w.-]+", "_", f"{remote.repository}/{remote.path or 'archive.tar.gz'}")
-    path, ledger = cache / name, cache / "checksums.json"
+    path, ledger = cache / _name(remote), cache / "checksums.json"
+    name = path.name
     known = json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else {}
     if path.is_file() and known.get(name) == hashlib.sha256(path.read_bytes()).hexdigest():
         return path.read_bytes()
@@ -137,6 +131,19 @@ def fetch(remote: Remote, cache: Path, mirror: str | None) -> bytes:
         staged.write_bytes(data)
         staged.replace(target)
     return content
+
+
+def _name(remote: Remote) -> str:
+    return re.sub(r"[^\w.-]+", "_", f"{remote.repository}/{remote.path or 'archive.tar.gz'}")
+
+
+def _forget(remote: Remote, cache: Path) -> None:
+    """Take a download that proved to be something else out of the cache and its checksums."""
+    path, ledger = cache / _name(remote), cache / "checksums.json"
+    known = json.loads(ledger.read_text(encoding="utf-8"))
+    known.pop(path.name, None)
+    ledger.write_text(json.dumps(known, indent=2), encoding="utf-8")
+    path.unlink(missing_ok=True)
 
 
 # --- radiology ----------------------------------------------------------------------------------
@@ -233,7 +240,7 @@ class _PageText(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.skipped:
-            self.parts.append(data)
+            self.parts.append(data.replace("\n", " "))
 
     def text(self) -> str:
         lines = (" ".join(line.split()) for line in "".join(self.parts).splitlines())
@@ -331,7 +338,12 @@ def intervals(grid: str) -> list[tuple[float, str]]:
     """Start in seconds and text of the spoken intervals of a Praat TextGrid."""
     found = re.findall(r'xmin = ([\d.]+)\s+xmax = [\d.]+\s+text = "((?:[^"]|"")*)"', grid)
     cleaned = ((float(start), re.sub(r"<[^>]*>", " ", said)) for start, said in found)
-    return [(start, " ".join(said.split())) for start, said in cleaned if said.strip()]
+    # A quotation mark is written twice.
+    return [
+        (start, " ".join(said.replace('""', '"').split()))
+        for start, said in cleaned
+        if said.strip()
+    ]
 
 
 # --- question -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from summarizer.backbone import chat_parts, without_special
 from summarizer.tasks import Task, for_run, get_task, prompt_parts
 from summarizer.text import InputError, cut_to
 from train.data import Rows
-from train.errors import DataError
+from train.errors import DataError, RecipeError
 from train.recipe import Recipe
 
 IGNORED = -100  # a label that the loss leaves out
@@ -57,10 +57,17 @@ class Tokenised:
 
 
 def task_of(recipe: Recipe) -> Task:
-    """The task as this recipe trains it: its prompt, limits and decoding where it names them."""
+    """The task as this recipe trains it: its prompt, limits and decoding where it names them.
+
+    Raises:
+        RecipeError: an unknown task, a prompt without {input}, a decoding value out of range.
+    """
     named = recipe.to_dict()
     decoding = {key: value for key, value in named["decoding"].items() if value is not None}
-    task = for_run(get_task(recipe.task), {"recipe": named | {"decoding": decoding}})
+    try:
+        task = for_run(get_task(recipe.task), {"recipe": named | {"decoding": decoding}})
+    except ValueError as fault:
+        raise RecipeError(str(fault)) from None
     if recipe.scaling.input_feature and not task.sections:
         # A task without sections of its own takes any segment's name.
         task = replace(task, sections=(("unspecified", "Unspecified"),))

@@ -1,0 +1,505 @@
+"""`train.run` from data to adapter: what it writes, how it ends, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.train.conftest import radiology_rows, write_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text())
+
+
+# What is written --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["t5", "flan", "bart", "phi3"])
+def test_an_adapter_that_anybody_s_peft_loads(tmp_path, train_now, backbones, kind: str) -> None:
+    from peft import PeftModel
+    from safetensors import safe_open
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    status, out, err = train_now(kind=kind)
+    assert status == 0, err
+    folder = tmp_path / "models" / "tiny"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "curve.png", "run.json",
+    ]  # fmt: skip
+    factory = AutoModelForCausalLM if kind == "phi3" else AutoModelForSeq2SeqLM
+    base = factory.from_pretrained(backbones(kind))
+    before = {name: value.clone() for name, value in base.named_parameters()}
+    loaded = PeftModel.from_pretrained(base, folder)
+    learned = [value for name, value in loaded.named_parameters() if "lora_B" in name]
+    assert learned and all(value.abs().max() > 0 for value in learned)
+    for name, value in base.named_parameters():
+        key = name.replace(".base_layer", "")
+        if key in before:
+            assert torch.equal(value, before[key])
+    with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
+        assert {weights.get_tensor(key).dtype for key in weights.keys()} == {torch.bfloat16}  # noqa: SIM118
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == f"models/{kind}"  # no path of this machine
+    assert str(tmp_path) not in (folder / "adapter_config.json").read_text()
+    assert config["inference_mode"] is True and config["r"] == 4
+    result = json.loads(out.splitlines()[-1])
+    assert result["adapter_sha256"] == sha256(folder / "adapter_model.safetensors")
+
+
+def test_it_learns(tmp_path, train_now, data_dir) -> None:
+    write_rows(data_dir / "train.jsonl", [
+        {**row, "target": "No acute disease."} for row in radiology_rows(40)
+    ])  # fmt: skip
+    write_rows(data_dir / "validation.jsonl", [
+        {**row, "target": "No acute disease."} for row in radiology_rows(6, seed=1)
+    ])  # fmt: skip
+    status, out, _ = train_now(
+        kind="t5",
+        adapter__lora_rank=16,
+        training__num_epochs=12,
+        training__learning_rate=0.03,
+        evaluation__every_epochs=4,
+        evaluation__metric="rougeL",
+    )
+    assert status == 0
+    curve = [
+        entry["eval_loss"]
+        for entry in record(tmp_path / "models" / "tiny")["curve"]
+        if "eval_loss" in entry
+    ]
+    assert curve == sorted(curve, reverse=True) and curve[-1] < 0.85 * curve[0] < 3
+    result = json.loads(out.splitlines()[-1])
+    assert result["scores"]["sources"]["made-up"]["n"] == 6
+    assert result["selected"]["value"] > 50  # it writes words of the one target there is
+
+
+def test_the_run_record_says_how_it_was_made(tmp_path, train_now, data_dir, backbones) -> None:
+    assert train_now()[0] == 0
+    run = record(tmp_path / "models" / "tiny")
+    assert run["recipe"]["adapter"]["lora_rank"] == 4
+    assert run["recipe"]["prompt"] == "summarize: {input}"
+    assert run["recipe"]["decoding"]["max_new_tokens"] == 12
+    assert run["data"]["train"]["files"] == [
+        {"name": "train.jsonl", "sha256": sha256(data_dir / "train.jsonl"), "rows": 40}
+    ]
+    assert run["data"]["train"]["sources"] == {"made-up": 40}
+    assert run["data"]["validation"]["rows"] == 6
+    assert run["steps"] == 10 and run["seed"] == 0 and run["device"].startswith("CPU")
+    losses = [entry for entry in run["curve"] if "loss" in entry]
+    assert [entry["step"] for entry in losses] == list(range(1, 11))
+    assert [entry["epoch"] for entry in run["curve"] if "eval_loss" in entry] == [1.0, 2.0]
+    assert run["tokens"] > 1000 and run["tokens_per_second"] > 0 and run["peak_memory_bytes"] > 1e8
+    assert 0 < run["trainable_parameters"] < run["parameters"]
+    assert run["base"]["sha256"] == sha256(backbones("flan") / "model.safetensors")
+    assert run["selected"]["step"] in (5, 10) and run["selected"]["metric"] == "loss"
+    assert {"torch", "transformers", "peft", "python"} <= set(run["versions"])
+    assert str(tmp_path / "models") not in json.dumps({**run, "recipe": None})
+    events = list((tmp_path / "runs" / "tiny" / "tensorboard").glob("events*"))
+    assert len(events) == 1
+    assert not list((tmp_path / "runs" / "tiny").glob("checkpoint-*"))
+
+
+def test_one_line_for_each_evaluation_and_json_at_the_end(train_now) -> None:
+    status, out, _ = train_now()
+    lines = out.splitlines()
+    told = [line for line in lines if line.startswith("step ")]
+    assert status == 0 and len(told) == 2 and told[0].startswith("step 5  epoch 1.00  train loss ")
+    assert "validation loss" in told[0] and "made-up R " in told[0] and "(6)" in told[0]
+    assert json.loads(lines[-1])["steps"] == 10
+
+
+def test_the_best_is_kept_not_the_last(tmp_path, train_now) -> None:
+    """With a rate that destroys the model late, the early checkpoint is what is left."""
+    status, _, err = train_now(
+        training__num_epochs=6, training__learning_rate=0.3, training__lr_scheduler="linear",
+        training__warmup=0.9,
+    )  # fmt: skip
+    assert status == 0, err
+    run = record(tmp_path / "models" / "tiny")
+    values = {e["step"]: e["eval_loss"] for e in run["curve"] if "eval_loss" in e}
+    assert run["selected"]["step"] == min(values, key=values.get) < max(values)
+    assert run["selected"]["value"] == min(values.values())
+
+
+def test_it_stops_early_where_nothing_gets_better(tmp_path, train_now) -> None:
+    status, _, _ = train_now(
+        training__num_epochs=20, training__learning_rate=1e-12, evaluation__patience=2,
+        evaluation__metric="rougeL",
+    )  # fmt: skip
+    run = record(tmp_path / "models" / "tiny")
+    assert status == 0 and run["steps"] == 15 and run["selected"]["step"] == 5
+
+
+def test_an_adapter_is_replaced_whole(tmp_path, train_now) -> None:
+    folder = tmp_path / "models" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "scores.json").write_text("{}")  # of the adapter that was there
+    assert train_now()[0] == 0
+    assert not (folder / "scores.json").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+
+
+def test_all_weights_can_be_trained(tmp_path, train_now, backbones) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    status, _, err = train_now(kind="bart", adapter__method="full", training__learning_rate=1e-3)
+    assert status == 0, err
+    folder = tmp_path / "models" / "tiny"
+    tuned = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    base = AutoModelForSeq2SeqLM.from_pretrained(backbones("bart"))
+    assert not torch.allclose(
+        tuned.model.shared.weight.float(), base.model.shared.weight, atol=1e-4
+    )
+    run = record(folder)
+    assert run["trainable_parameters"] == run["parameters"]
+    size = (folder / "model.safetensors").stat().st_size
+    assert size < 2.2 * run["parameters"]  # tied weights are stored once
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"adapter__use_rslora": True},
+        {"adapter__use_dora": True},
+        {"training__gradient_checkpointing": True},
+        {"training__label_smoothing": 0.1, "training__optimizer": "adafactor"},
+        {"training__precision": "bf16", "training__weights_dtype": "bfloat16"},
+        {"training__lr_scheduler": "cosine_with_min_lr", "adapter__target_modules": ["q", "v"]},
+    ],
+)
+def test_options_train(tmp_path, train_now, changes) -> None:
+    status, _, err = train_now(training__max_steps=2, **changes)
+    assert status == 0, err
+    config = json.loads((tmp_path / "models" / "tiny" / "adapter_config.json").read_text())
+    assert config["use_rslora"] is changes.get("adapter__use_rslora", False)
+    assert config["use_dora"] is changes.get("adapter__use_dora", False)
+
+
+def test_gradient_accumulation_and_checkpointing_change_nothing_but_memory(
+    tmp_path, train_now
+) -> None:
+    def losses(**changes) -> list[float]:
+        name = f"run{len(list(tmp_path.glob('*.yaml')))}"
+        status, _, err = train_now(name=name, adapter__lora_dropout=0.0, training__dropout=0.0,
+                                   training__max_steps=4, **changes)  # fmt: skip
+        assert status == 0, err
+        return [e["loss"] for e in record(tmp_path / "models" / name)["curve"] if "loss" in e]
+
+    plain = losses()
+    halves = losses(training__batch_size=4, training__gradient_accumulation_steps=2)
+    checkpointed = losses(training__gradient_checkpointing=True)
+    assert halves == pytest.approx(plain, rel=1e-4)
+    assert checkpointed == pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("phi3", "use_4bit"), ("phi3", "use_8bit"), ("flan", "use_8bit")]
+)
+def test_a_quantised_backbone_trains_and_goes_on_learning_after_an_evaluation(
+    tmp_path, train_now, kind: str, bits: str
+) -> None:
+    pytest.importorskip("bitsandbytes")
+    changes = {f"adapter__{bits}": True, "training__num_epochs": 4}
+    if kind == "phi3":
+        changes |= {"data__packing": True, "data__packed_tokens": 160, "training__batch_size": 2}
+    status, _, err = train_now(kind=kind, **changes)
+    assert status == 0, err
+    run = record(tmp_path / "models" / "tiny")
+    values = [e["eval_loss"] for e in run["curve"] if "eval_loss" in e]
+    assert values == sorted(values, reverse=True) and values[-1] < 0.97 * values[0]
+
+
+def test_a_packed_run_has_the_loss_of_an_unpacked_one(tmp_path, train_now) -> None:
+    """Packing changes what a batch costs, not what it teaches: one batch of all rows."""
+    settings = {
+        "kind": "phi3", "adapter__lora_dropout": 0.0, "training__max_steps": 2,
+        "training__group_by_length": False,
+    }  # fmt: skip
+    found = []
+    for name, changes in (
+        ("loose", {"training__batch_size": 40}),
+        (
+            "packed",
+            {"data__packing": True, "data__packed_tokens": 20000, "training__batch_size": 1},
+        ),
+    ):
+        status, _, err = train_now(name=name, **settings, **changes)
+        assert status == 0, err
+        curve = record(tmp_path / "models" / name)["curve"]
+        found.append([entry["loss"] for entry in curve if "loss" in entry])
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+def test_an_adapter_can_be_gone_on_from(tmp_path, train_now) -> None:
+    assert train_now(name="first")[0] == 0
+    first = tmp_path / "models" / "first"
+    status, _, err = train_now(name="second", adapter__init_from=str(first))
+    assert status == 0, err
+    end = [e["eval_loss"] for e in record(first)["curve"] if "eval_loss" in e][-1]
+    start = [e["eval_loss"] for e in record(tmp_path / "models" / "second")["curve"]
+             if "eval_loss" in e][0]  # fmt: skip
+    assert start < end
+
+
+# Resuming ---------------------------------------------------------------------------------------
+
+
+def command(path: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "train.run", str(path), *arguments]
+
+
+def start(path: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(path, *arguments), cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(process: subprocess.Popen, pattern: str, folder: Path) -> None:
+    end = time.monotonic() + 240
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, f"{pattern} never came"
+        time.sleep(0.01)
+
+
+SLOWLY = {"training__num_epochs": 3, "training__save_minutes": 0}  # 15 steps, a save after each
+
+
+@pytest.mark.parametrize("step", [3, 7])
+def test_a_killed_run_ends_with_the_same_adapter(
+    tmp_path, train_now, recipe_file: Callable[..., Path], step: int
+) -> None:
+    """Bit for bit, whether it is killed in the first epoch or between evaluations."""
+    assert train_now(name="whole", **SLOWLY)[0] == 0
+    path = recipe_file(name="killed", **SLOWLY)
+    runs = tmp_path / "runs" / "killed"
+    process = start(path)
+    wait_for(process, f"checkpoint-{step}/trainer_state.json", runs)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "models" / "killed").exists()
+    status, out, err = train_now(path=path)
+    assert status == 0, err
+    assert "Going on from step " in out
+    whole, killed = (tmp_path / "models" / name for name in ("whole", "killed"))
+    assert sha256(whole / "adapter_model.safetensors") == sha256(
+        killed / "adapter_model.safetensors"
+    )
+    one, other = (
+        [entry for entry in record(folder)["curve"] if "eval_loss" in entry]
+        for folder in (whole, killed)
+    )
+    assert one == other
+
+
+def test_a_checkpoint_that_was_being_written_is_passed_over(
+    tmp_path, train_now, recipe_file
+) -> None:
+    assert train_now(name="whole", **SLOWLY)[0] == 0
+    path = recipe_file(name="killed", **SLOWLY)
+    runs = tmp_path / "runs" / "killed"
+    process = start(path)
+    wait_for(process, "checkpoint-4/trainer_state.json", runs)
+    process.kill()
+    process.wait()
+    newest = max(runs.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+    if (newest / "trainer_state.json").is_file():
+        text = (newest / "trainer_state.json").read_text()
+        (newest / "trainer_state.json").write_text(text[: len(text) // 2])
+    (runs / ".best-99").mkdir()
+    status, _, err = train_now(path=path)
+    assert status == 0, err
+    whole, killed = (tmp_path / "models" / name / "adapter_model.safetensors"
+                     for name in ("whole", "killed"))  # fmt: skip
+    assert sha256(whole) == sha256(killed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, train_now, recipe_file, number) -> None:
+    changes = {"training__num_epochs": 60, "evaluation__every_epochs": 60}
+    path = recipe_file(name="stopped", **changes)
+    runs = tmp_path / "runs" / "stopped"
+    process = start(path, "--save_minutes", "0")
+    wait_for(process, "checkpoint-2", runs)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    last = out.splitlines()[-1]
+    assert last.startswith("Interrupted at step ") and "the same command goes on" in last
+    assert "Traceback" not in err
+    step = int(last.split()[3].rstrip(";"))
+    assert (runs / f"checkpoint-{step}" / "trainer_state.json").is_file()
+    status, out, err = train_now("--num_epochs", "60", path=path)
+    assert status == 0 and f"Going on from step {step}." in out, err
+
+
+def test_checkpoints_of_another_recipe_are_refused(tmp_path, train_now, recipe_file) -> None:
+    path = recipe_file(name="one", training__num_epochs=40)
+    process = start(path, "--save_minutes", "0")
+    wait_for(process, "checkpoint-1/trainer_state.json", tmp_path / "runs" / "one")
+    process.kill()
+    process.wait()
+    status, out, err = train_now("--lora_rank", "8", path=path)
+    assert status == 1 and err.startswith("error: ") and err.count("\n") == 1
+    assert "adapter.lora_rank is 4 there, 8 here" in err and "--fresh" in err
+    # Another limit of time is no other recipe; --fresh starts over.
+    status, out, _ = train_now("--lora_rank", "8", "--fresh", "--max_steps", "2", path=path)
+    assert status == 0 and "Going on" not in out
+
+
+def test_a_time_limit_ends_cleanly_with_the_best_so_far(tmp_path, train_now) -> None:
+    status, out, _ = train_now("--max_minutes", "0.02", training__num_epochs=4000,
+                               evaluation__every_epochs=4000)  # fmt: skip
+    run = record(tmp_path / "models" / "tiny")
+    assert status == 0 and 1 <= run["steps"] < 20000
+    assert run["selected"]["step"] == run["steps"] and run["seconds"] < 60
+
+
+# What goes wrong --------------------------------------------------------------------------------
+
+
+def test_nan_in_the_loss_stops_with_the_step_and_what_to_change(
+    tmp_path, train_now, monkeypatch
+) -> None:
+    from train.trainer import AdapterTrainer
+
+    compute = AdapterTrainer.compute_loss
+
+    def poisoned(self, model, inputs, *arguments, **options):
+        loss = compute(self, model, inputs, *arguments, **options)
+        return loss * float("nan") if self.state.global_step == 3 and model.training else loss
+
+    monkeypatch.setattr(AdapterTrainer, "compute_loss", poisoned)
+    status, _, err = train_now()
+    assert status == 1 and err.count("\n") == 1
+    assert "NaN or infinite at step 4" in err and "--learning_rate (now 0.01)" in err
+    assert not (tmp_path / "models" / "tiny").exists()
+
+
+def test_a_rate_that_blows_up_is_noticed(tmp_path, train_now) -> None:
+    status, _, err = train_now(
+        training__learning_rate=1e30, training__warmup=0, training__max_grad_norm=0,
+        training__num_epochs=20,
+    )  # fmt: skip
+    assert status == 1 and "NaN or infinite at step" in err
+
+
+def test_out_of_memory_says_which_flags_to_lower(train_now, monkeypatch) -> None:
+    from train.trainer import AdapterTrainer
+
+    def full(*_: Any, **__: Any):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(AdapterTrainer, "compute_loss", full)
+    status, _, err = train_now()
+    assert status == 1 and err.count("\n") == 1 and "ran out of memory at step 1" in err
+    for flag in ("--batch_size to 4 with --gradient_accumulation_steps 2",
+                 "--gradient_checkpointing", "--max_input_tokens (now 96)", "--use_4bit"):  # fmt: skip
+        assert flag in err
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, train_now, monkeypatch) -> None:
+    import errno
+
+    from train import trainer
+
+    def full(*_: Any, **__: Any):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(trainer, "save_adapter", full)
+    status, _, err = train_now()
+    assert status == 1 and err.count("\n") == 1 and "No space is left" in err
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__data_dir": "/nowhere"}, "There is no data file /nowhere/train.jsonl"),
+        ({"backbone": "models/nothing"}, "backbone: The backbone folder models/nothing is missing"),
+        ({"backbone": "no/such"}, "backbone: "),
+        ({"architecture": "causal"}, "architecture is causal"),
+        ({"adapter__target_modules": ["nope"]}, "target_modules: "),
+        ({"training__precision": "fp16"}, "precision: fp16 overflows in T5"),
+        ({"adapter__init_from": "/nowhere"}, "init_from /nowhere"),
+        ({"task": "surgery"}, "There is no task 'surgery'"),
+        ({"kind": "bart", "max_input_tokens": 2048}, "max_input_tokens: "),
+        ({"prompt": "{report}"}, "must hold {input} once"),
+    ],
+)
+def test_bad_input_is_one_sentence(train_now, tmp_path, changes, words) -> None:
+    changes = {key: value for key, value in changes.items()}
+    if changes.get("training__precision") == "fp16":
+        changes["backbone"] = str(_renamed(tmp_path, train_now))
+    status, out, err = train_now(**changes)
+    assert status == 1 and err.startswith("error: ") and err.count("\n") == 1, err
+    assert words in err
+    assert not (tmp_path / "models").exists()
+
+
+def _renamed(tmp_path: Path, train_now) -> Path:
+    """A T5 whose name does not say so."""
+    from tests.train.tiny_backbones import make
+
+    return make("flan", tmp_path / "plain")
+
+
+def test_checkpoints_are_no_part_of_an_adapter(train_now, tmp_path) -> None:
+    inside = str(tmp_path / "models" / "tiny" / "checkpoints")
+    status, _, err = train_now(run_dir=inside)
+    assert status == 1 and "run_dir must not lie in output_dir" in err
+
+
+def test_long_targets_are_counted_and_told(train_now) -> None:
+    status, out, _ = train_now(max_target_tokens=8, training__max_steps=1)
+    assert status == 0
+    assert "40 training targets are longer than max_target_tokens 8: cut, with no end mark." in out
+
+
+# Several processes ------------------------------------------------------------------------------
+
+
+def test_two_processes_have_the_loss_of_one(tmp_path, train_now, recipe_file) -> None:
+    import socket
+
+    same = {"adapter__lora_dropout": 0.0, "training__dropout": 0.0, "evaluation__metric": "rougeL"}
+    alone = {"training__batch_size": 4, "training__gradient_accumulation_steps": 2, **same}
+    status, _, err = train_now(name="one", **alone)
+    assert status == 0, err
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = recipe_file(name="two", training__batch_size=4, **same)
+    # What `accelerate launch` starts for several GPUs; its --cpu would ask for MPI.
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+         "--master_addr", "127.0.0.1", "--master_port", str(port), "-m", "train.run", str(path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "GLOO_SOCKET_IFNAME": "lo"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len([line for line in done.stdout.splitlines() if line.startswith("{")]) == 1
+    one, two = record(tmp_path / "models" / "one"), record(tmp_path / "models" / "two")
+    assert two["processes"] == 2 and one["processes"] == 1
+    for key in ("loss", "eval_loss", "eval_rougeL"):
+        pair = [[e[key] for e in run["curve"] if key in e] for run in (one, two)]
+        assert pair[0] == pytest.approx(pair[1], rel=1e-4) and pair[0]
+    assert one["tokens"] == two["tokens"] and one["steps"] == two["steps"] == 10
