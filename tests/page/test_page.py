@@ -303,5 +303,5 @@ def test_nothing_typed_is_kept_by_the_server_or_the_browser(site, visit):
 
 
 def shown(text: str) -> str:
-    """A text as the browser gives it back: the ends without space."""
-    return text.strip()
+    """A text as the page shows it and the browser gives it back: the ends without space."""
+    return text.strip() or "No text."
