@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from eval.rows import (
     read_rows,
 )
 from eval.systems import EngineWriter, FloorWriter, ModelWriter, Text, Writer, kind_of, versions
+from eval.workers import Workers, worth_it
 
 OWN_FIELDS = ("finish", "words_unread")
 
@@ -50,6 +52,7 @@ class Request:
     dtype: str = "auto"
     batch_size: int = 32
     decoding: Mapping[str, Any] | None = None
+    workers: int = 0  # processes; 0 is as many as serve a small model on this CPU
 
 
 def predict(
@@ -80,9 +83,13 @@ def predict(
     systems: dict[str, dict[str, Any]] = {}
     for make in _writers(request, rows, train):
         writer = make()
-        systems |= writer.settings
-        journal.start(writer.settings)
-        _fill(writer, rows, journal, request.batch_size, progress)
+        try:
+            systems |= writer.settings
+            journal.start(writer.settings)
+            _fill(writer, rows, journal, request.batch_size, progress)
+        finally:
+            if isinstance(writer, Workers):
+                writer.close()
         del writer  # one model in memory at a time
     journal.finish(request.task, described, systems)
     return read_predictions(out)
@@ -111,9 +118,10 @@ def _writers(
     with_base = any(kind == "base" for _, _, kind in models)
     for place, (name, source) in enumerate(adapters):
         names = {"base": "base", "lora": name} if with_base and not place else {"lora": name}
-        yield lambda source=source, names=names: EngineWriter(
-            source, request.task, names, backbone=request.backbone, **options
+        make = partial(
+            EngineWriter, source, request.task, names, backbone=request.backbone, **options
         )
+        yield lambda make=make: with_workers(make, request, len(rows))
     if with_base and not adapters:
         yield lambda: ModelWriter("base", request.backbone, request.task, **options)
     for name, source, kind in models:
@@ -124,6 +132,12 @@ def _writers(
     train_sha256 = file_sha256(request.train) if request.train else None
     for name in floor_names:
         yield lambda name=name: FloorWriter(name, train, train_sha256)
+
+
+def with_workers(make: Callable[..., Writer], request: Request, rows: int) -> Writer:
+    """The writer, in several processes where that is faster. Raises DataError, ModelError."""
+    count = request.workers or worth_it(request.backbone, request.device, rows)
+    return Workers(make, count) if count > 1 else make()
 
 
 def _read_systems(
@@ -329,6 +343,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="at most; default: %(default)s"
     )
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes; default: as many as help"
+    )
     parser.add_argument("--num-beams", type=int, metavar="N", help="default: the adapter's")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="default: the adapter's")
     parser.add_argument("--length-penalty", type=float, metavar="X", help="default: the adapter's")
@@ -341,6 +358,8 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
     """The request that the options make. Raises DataError."""
     if arguments.batch_size < 1:
         raise DataError(f"--batch-size must be at least 1, not {arguments.batch_size}.")
+    if not 0 <= arguments.workers <= 64:
+        raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
     names = ("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size")
     given = {name: getattr(arguments, name) for name in names}
     return Request(
@@ -352,6 +371,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
         decoding={name: value for name, value in given.items() if value is not None},
+        workers=arguments.workers,
     )
 
 

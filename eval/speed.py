@@ -16,11 +16,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eval.predict import Request, add_model_options, request_of, run_command
+from eval.predict import Request, add_model_options, request_of, run_command, with_workers
 from eval.rows import DataError, Row, check_task, read_rows
+from eval.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def in_batches(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     from eval.systems import EngineWriter
 
     names = {"base": "base", "lora": "lora"}
-    writer = EngineWriter(
+    make = partial(
+        EngineWriter,
         adapter,
         request.task,
         names,
@@ -82,13 +85,23 @@ def in_batches(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
         dtype=request.dtype,
         decoding=request.decoding,
     )
+    writer = with_workers(make, request, len(rows))
     texts: dict[str, list[str]] = {name: [""] * len(rows) for name in names}
-    wall, cpu = time.perf_counter(), time.process_time()
-    for batch in writer.write(rows, tuple(names), request.batch_size):
-        for place, written in batch:
-            for name, text in written.items():
-                texts[name][place] = text.text
-    return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
+    wall, cpu = time.perf_counter(), _processor_time(writer)
+    try:
+        for batch in writer.write(rows, tuple(names), request.batch_size):
+            for place, written in batch:
+                for name, text in written.items():
+                    texts[name][place] = text.text
+        return Timing(time.perf_counter() - wall, _processor_time(writer) - cpu, texts)
+    finally:
+        if isinstance(writer, Workers):
+            writer.close()
+
+
+def _processor_time(writer: Any) -> float:
+    """Seconds of this process, and of the workers where there are some."""
+    return time.process_time() + (writer.processor_time() if isinstance(writer, Workers) else 0)
 
 
 def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:

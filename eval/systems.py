@@ -70,11 +70,14 @@ class EngineWriter:
         device: str = "auto",
         dtype: str = "auto",
         decoding: Mapping[str, Any] | None = None,
+        threads: int | None = None,
     ) -> None:
         from summarizer.backbone import ADAPTER_WEIGHTS, resolve, weights_sha256
         from summarizer.generate import Engine
 
-        self._engine = Engine.load(backbone, {task: adapter}, device=device, dtype=dtype)
+        self._engine = Engine.load(
+            backbone, {task: adapter}, device=device, dtype=dtype, threads=threads
+        )
         self._task = task
         self._names = dict(names)
         described = self._engine.task(task)

@@ -271,3 +271,61 @@ def test_an_input_that_no_model_is_given_is_told_with_its_row(tiny, tmp_path):
     data = write_jsonl(tmp_path / "test.jsonl", lines)
     with pytest.raises(DataError, match=r"test.jsonl, row 2 \(id r1\): The text has 300,000"):
         predict(request(tiny, "base"), data, tmp_path / "p.jsonl")
+
+
+def test_several_processes_write_the_same_file(tiny, data, whole, tmp_path):
+    out, _ = whole
+    again = tmp_path / "p.jsonl"
+    wanted = request(tiny, "base", tiny.adapters["radiology"], "floors", workers=2,
+                     train=str(data.parent / "train.jsonl"))  # fmt: skip
+    predict(wanted, data, again)
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_a_fault_in_a_worker_is_the_commands_and_no_worker_is_left(tiny, data, tmp_path):
+    import multiprocessing
+
+    from summarizer.backbone import ModelError
+
+    broken = tmp_path / "radiology"
+    broken.mkdir()
+    for file in Path(tiny.adapters["radiology"]).iterdir():
+        if file.is_file():
+            (broken / file.name).write_bytes(file.read_bytes())
+    weights = broken / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(ModelError):
+        predict(request(tiny, "base", str(broken), workers=2), data, tmp_path / "p.jsonl")
+    assert not multiprocessing.active_children()
+
+
+def test_no_worker_outlives_a_killed_command(tiny, tmp_path):
+    test = write_jsonl(tmp_path / "test.jsonl", rows(80))
+    command = [sys.executable, "-m", "eval.predict", tiny.adapters["radiology"], "--task",
+               "radiology", "--backbone", tiny.backbone, "--data", str(test), "--device", "cpu",
+               "--max-new-tokens", "60", "--batch-size", "2", "--workers", "2",
+               "--out", str(tmp_path / "p.jsonl")]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    part = tmp_path / "p.jsonl.part"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and b'"texts"' not in _bytes(part):
+        time.sleep(0.01)
+    workers = [pid for pid in children.read_text().split() if _is_worker(pid)]
+    process.kill()
+    process.wait()
+    assert len(workers) == 2
+    while time.monotonic() < deadline and any(_is_worker(pid) for pid in workers):
+        time.sleep(0.05)
+    assert not any(_is_worker(pid) for pid in workers)
+
+
+def _bytes(path):
+    return path.read_bytes() if path.exists() else b""
+
+
+def _is_worker(pid):
+    try:
+        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
