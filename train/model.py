@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from summarizer.backbone import ModelError, is_hub_id, resolve
+from summarizer.backbone import ModelError, is_hub_id, resolve, weights_sha256
 from train.errors import RecipeError
 from train.recipe import Recipe
 
@@ -237,16 +236,11 @@ def portable_name(backbone: str) -> str:
 
 
 def base_record(recipe: Recipe, source: Source) -> dict[str, Any]:
-    """Name and fingerprint of the backbone: one SHA-256 over its weight files, in name order."""
-    digest = hashlib.sha256()
-    for file in sorted(source.folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+    """Name, revision and fingerprint of the backbone: the engine holds an adapter to them."""
     return {
         "name": portable_name(recipe.backbone),
         "revision": source.revision,
-        "sha256": digest.hexdigest(),
+        "sha256": weights_sha256(source.folder),
     }
 
 

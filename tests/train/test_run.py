@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from summarizer.backbone import weights_sha256
 from tests.train.conftest import radiology_rows, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +109,7 @@ def test_the_run_record_says_how_it_was_made(tmp_path, train_now, data_dir, back
     assert [entry["epoch"] for entry in run["curve"] if "eval_loss" in entry] == [1.0, 2.0]
     assert run["tokens"] > 1000 and run["tokens_per_second"] > 0 and run["peak_memory_bytes"] > 1e8
     assert 0 < run["trainable_parameters"] < run["parameters"]
-    assert run["base"]["sha256"] == sha256(backbones("flan") / "model.safetensors")
+    assert run["base"]["sha256"] == weights_sha256(backbones("flan"))
     assert run["selected"]["step"] in (5, 10) and run["selected"]["metric"] == "loss"
     assert {"torch", "transformers", "peft", "python"} <= set(run["versions"])
     assert str(tmp_path / "models") not in json.dumps({**run, "recipe": None})
