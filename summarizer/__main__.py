@@ -332,7 +332,12 @@ def _as_json(task: Task, engine: Engine, pair: Pair) -> dict[str, Any]:
     return {
         "task": task.name,
         "backbone": {"name": engine.backbone_name, "revision": engine.backbone_revision},
-        "adapter": {"path": info.path, "revision": info.revision, "rank": info.rank},
+        "adapter": {
+            "name": info.label,
+            "path": info.path,
+            "revision": info.revision,
+            "rank": info.rank,
+        },
         "device": engine.device,
         "dtype": engine.dtype,
         "decoding": pair.decoding.to_dict(),
@@ -344,12 +349,15 @@ def _as_json(task: Task, engine: Engine, pair: Pair) -> dict[str, Any]:
 
 
 def _as_text(task: Task, engine: Engine, pair: Pair) -> str:
-    adapter = engine.adapters[task.name]
+    from summarizer.backbone import shown_name
+
+    adapter = engine.adapters[task.name].label
+    backbone = shown_name(engine.backbone_name, engine.backbone_revision)
     endings = {"length": ", cut off at the longest output", "stopped": ", stopped"}
     parts = []
     for title, summary in (
-        (f"Base: {engine.backbone_name}", pair.base),
-        (f"LoRA: {engine.backbone_name} + {adapter.path}", pair.lora),
+        (f"Base: {backbone}", pair.base),
+        (f"LoRA: {backbone} + {adapter}", pair.lora),
     ):
         facts = f"{summary.tokens} tokens, {summary.seconds:.1f} s"
         parts.append(f"{title} ({facts}{endings.get(summary.finish, '')})")

@@ -75,7 +75,8 @@ class AdapterInfo:
     """One adapter as it was loaded.
 
     base: the backbone its configuration names. rank: LoRA's r. mixes: whether PEFT can run it in
-    one batch with the base (not so for DoRA). run, scores: its run.json and scores.json.
+    one batch with the base (not so for DoRA). run, scores: its run.json and scores.json. source:
+    how it was asked for, a folder or owner/name@revision.
     """
 
     name: str
@@ -86,6 +87,17 @@ class AdapterInfo:
     run: dict[str, Any] | None
     scores: dict[str, Any] | None
     mixes: bool = True
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it: the folder, or owner/name with the commit that was fetched."""
+        return shown_name(self.source or self.path, self.revision)
+
+
+def shown_name(source: str, revision: str | None) -> str:
+    """A model as the page and the command line name it; a commit is cut to 12 digits."""
+    return f"{source.partition('@')[0]}@{revision[:12]}" if revision else source
 
 
 def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Backbone:
@@ -344,7 +356,15 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
     base = str(config.get("base_model_name_or_path") or "")
     _check_belongs(backbone, source, base, read_shapes(weights), run)
     return AdapterInfo(
-        name, str(path), base, rank, revision, run, scores, mixes=not config.get("use_dora")
+        name,
+        str(path),
+        base,
+        rank,
+        revision,
+        run,
+        scores,
+        mixes=not config.get("use_dora"),
+        source=source,
     )
 
 

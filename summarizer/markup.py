@@ -43,8 +43,7 @@ class Titles:
 
     @classmethod
     def of(cls, backbone: str, adapter: AdapterInfo) -> Titles:
-        revision = f"@{adapter.revision[:12]}" if adapter.revision else ""
-        return cls(backbone, f"{backbone} + {adapter.path}{revision}")
+        return cls(backbone, f"{backbone} + {adapter.label}")
 
 
 # One text's ROUGE by metric, x100, of both columns: {"base": {"rouge1": 41.2, ...}, "lora": ...}
@@ -193,10 +192,10 @@ def scores_line(adapter: AdapterInfo) -> str:
     try:
         text = _scores_text(scores) if scores else None
     except (KeyError, TypeError, ValueError):
-        text = f"The scores file of {escape(adapter.path)} cannot be read; make it again."
+        text = f"The scores file of {escape(adapter.label)} cannot be read; make it again."
     if text is None:
         text = (
-            f"{escape(adapter.path)} has no measured scores yet: "
+            f"{escape(adapter.label)} has no measured scores yet: "
             "<code>python -m eval.run</code> makes them."
         )
     return f'<p class="scores">{text}</p>'

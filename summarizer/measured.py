@@ -48,14 +48,14 @@ def scores(task: Task, adapter: AdapterInfo) -> str:
     """Everything measured of one adapter: systems, paired differences by segment, how."""
     if not adapter.scores:
         return (
-            f'<p class="scores">{escape(adapter.path)} has no measured scores yet: '
+            f'<p class="scores">{escape(adapter.label)} has no measured scores yet: '
             "<code>python -m eval.run</code> makes them.</p>"
         )
     try:
         return _scores(task, adapter, adapter.scores)
     except (KeyError, TypeError, ValueError):
         return (
-            f'<p class="scores">The scores file of {escape(adapter.path)} cannot be read; '
+            f'<p class="scores">The scores file of {escape(adapter.label)} cannot be read; '
             "make it again.</p>"
         )
 
@@ -65,7 +65,7 @@ def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
     decoding = decoding_words(Decoding.from_dict(dict(file["decoding"])))
     return (
         '<section class="measured">'
-        f"<p><b>{escape(adapter.path)}</b> on {escape(str(data['name']))}, the "
+        f"<p><b>{escape(adapter.label)}</b> on {escape(str(data['name']))}, the "
         f"{escape(str(data['split']))} split: n = {data['n']:,}, {escape(decoding)}. "
         "Figures are means x100, in brackets their 95% bootstrap intervals.</p>"
         f"{_systems(file['systems'])}"

@@ -22,6 +22,7 @@ from typing import Any
 import gradio as gr
 
 from summarizer import markup, measured
+from summarizer.backbone import shown_name
 from summarizer.generate import Engine, ModelError, Pair
 from summarizer.markup import Example, Titles
 from summarizer.measured import Case
@@ -171,7 +172,7 @@ class TaskTab:
         self.engine = engine
         self.adapter = engine.adapters[task.name]
         self.task = engine.task(task.name)  # as the adapter was trained on it
-        self.titles = Titles.of(engine.backbone_name, self.adapter)
+        self.titles = Titles.of(_backbone(engine), self.adapter)
         self.rows = read_examples(self.task)
         self.runs = runs
         self._draw()
@@ -547,10 +548,15 @@ def _footer(engine: Engine) -> str:
     from html import escape
 
     return (
-        f"<p>Backbone {escape(engine.backbone_name)} on {escape(str(engine.device))} in "
+        f"<p>Backbone {escape(_backbone(engine))} on {escape(str(engine.device))} in "
         f"{escape(str(engine.dtype))}. The examples were written for this project. What you type "
         "is not stored and leaves this server for nowhere.</p>"
     )
+
+
+def _backbone(engine: Engine) -> str:
+    """The backbone's name, with the commit where it came from the Hub."""
+    return shown_name(engine.backbone_name, getattr(engine, "backbone_revision", None))
 
 
 def theme() -> gr.themes.Base:

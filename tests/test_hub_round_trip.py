@@ -96,6 +96,10 @@ def test_what_was_trained_is_what_a_stranger_runs(hub: Hub, trained: Path, tmp_p
     assert there["decoding"] == local["decoding"]
     assert there["backbone"] == {"name": f"owner/base@{base}", "revision": base}
     assert there["adapter"]["revision"] == commit
+    assert there["adapter"]["name"] == f"owner/radiology@{commit[:12]}"
+    told = _ran(hub.run("summarizer", "run", "radiology", stranger / "report.txt", *options,
+                        token=None, cwd=stranger))  # fmt: skip
+    assert f"LoRA: owner/base@{base[:12]} + owner/radiology@{commit[:12]} (" in told
 
     # Pinned and fetched, it needs no Hub any more.
     hub.peer.log.clear()

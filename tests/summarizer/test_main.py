@@ -112,7 +112,9 @@ def test_a_terminal_is_not_given_control_characters(tiny):
 
     evil = Summary("a\x1b[2Jb\x07c\nd", 4, 0.1, "end")
     engine = SimpleNamespace(
-        backbone_name="base", adapters={"radiology": SimpleNamespace(path="adapter")}
+        backbone_name="base",
+        backbone_revision=None,
+        adapters={"radiology": SimpleNamespace(label="adapter")},
     )
     shown = _as_text(
         SimpleNamespace(name="radiology"), engine, Pair(evil, evil, None, Decoding(), "")
