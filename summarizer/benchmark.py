@@ -22,7 +22,6 @@ from summarizer.text import sentences
 
 # Findings of about 300 tokens, written for this benchmark.
 REPORT = """\
-Technique: Axial CT of the chest, abdomen and pelvis after intravenous contrast.
 Lungs: There is a spiculated nodule of 18 mm in the apical segment of the right upper lobe, \
 previously 14 mm. A second nodule of 6 mm in the left lower lobe is unchanged. Mild \
 centrilobular emphysema with an upper lobe predominance. No consolidation.
@@ -33,10 +32,7 @@ effusion. The thoracic aorta is of normal calibre. No central pulmonary embolism
 Liver: Several simple cysts, the largest 2.5 cm in segment VI. No suspicious lesion. The portal \
 vein is patent.
 Gallbladder: Contains two small stones, without wall thickening. The common bile duct is not dilated.
-Pancreas, spleen and adrenal glands: Unremarkable. The left adrenal gland is slightly thickened \
-without a nodule.
 Kidneys: No hydronephrosis. A 4 mm stone in the lower pole of the left kidney.
-Bowel: Sigmoid diverticulosis without diverticulitis. No obstruction. The appendix is normal.
 Bones: Degenerative changes of the lumbar spine. An old compression fracture of L1, unchanged. No \
 lytic or sclerotic lesion."""
 

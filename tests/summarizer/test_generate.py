@@ -130,6 +130,8 @@ def test_an_adapter_that_cannot_share_a_batch_runs_by_itself(tiny, tmp_path, alo
         assert pair.lora.text == engine._backbone.text_of(until_end(row, {1})[0])
         assert pair.base.text == alone(None, pair.prompt, SHORT)[0]
         # and the other adapter is none the worse
+        [(_, batched)] = engine.batch("radiology", [{"input": text}], decoding=SHORT)
+        assert texts_of(batched) == texts_of(pair)
         mixed = engine.run("dialogue", text, decoding=SHORT)
         assert mixed.lora.text == alone("dialogue", mixed.prompt, SHORT)[0]
 
@@ -153,11 +155,11 @@ def test_both_columns_grow_together_and_the_last_is_final(engine):
 
 
 def test_a_column_that_ends_first_keeps_its_own_time(engine):
-    for text in TEXTS:
-        pair = engine.run("radiology", text, decoding=SHORT)
+    for task, text in ((task, text) for task in TASKS for text in TEXTS):
+        pair = engine.run(task, text, decoding=Decoding(max_new_tokens=40))
         if {pair.base.finish, pair.lora.finish} == {"end", "length"}:
             ended, other = sorted((pair.base, pair.lora), key=lambda column: column.finish)
-            assert ended.tokens < other.tokens == 16
+            assert ended.tokens < other.tokens == 40
             assert ended.seconds < other.seconds
             return
     pytest.fail("no text of the tests ends in one column only")
