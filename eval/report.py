@@ -1,10 +1,9 @@
-"""One page for a run: tables, pictures, scores.json. And the README's table of scores.
+"""One page for a run: tables, pictures, scores.json.
 
 Run as:
     python -m eval.report models/radiology --data test.jsonl --train train.jsonl --out runs/report
     python -m eval.report --predictions runs/eval/radiology.jsonl --out runs/report
     python -m eval.report --scores models/radiology/scores.json --out runs/report
-    python -m eval.report --readme README.md
 
 Writes OUT/report.md, forest.png, scatter.png, lengths.png, curves.png and scores.json. What needs
 the texts (scatter, lengths) is left out where only scores are given, and the page says so.
@@ -34,11 +33,6 @@ from eval.tables import (
     p_text,
     verdict_of,
 )
-
-BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
-README_METRICS = ("rouge1", "rouge2", "rougeL", "bleu")
-# What each task is chosen by, and so what a floor must be beaten in.
-LEADING = {"radiology": "rougeL", "dialogue": "rouge1", "question": "rouge1"}
 
 
 def report(
@@ -83,54 +77,6 @@ def report(
     )
     (out / "report.md").write_text(text, encoding="utf-8")
     return text
-
-
-def readme_table(all_scores: Sequence[Mapping[str, Any]]) -> str:
-    """The README's table: every source of every task, base, LoRA and the best floor."""
-    from summarizer.markdown import table
-
-    heads = ["rows", "n", "system", *(METRICS[m].title for m in README_METRICS)]
-    lines = []
-    for scores in all_scores:
-        for segment in (s for s in scores["segments"] if s["by"] == "source"):
-            names = ["base", "lora", best_floor(segment["systems"], LEADING[scores["task"]])]
-            for name in (n for n in names if n in segment["systems"]):
-                figures_ = [interval(segment["systems"][name].get(m)) for m in README_METRICS]
-                label = {"base": "base", "lora": "**LoRA**"}.get(name, f"floor: {name}")
-                lines.append(
-                    [f"{scores['task']}, {segment['value']}", str(segment["n"]), label, *figures_]
-                )
-    what = "; ".join(
-        f"{s['task']}: {s['data']['split']} split, {decoding_words(s['decoding'])}"
-        for s in all_scores
-    )
-    return (
-        f"Generated text, x100, with 95% bootstrap intervals ({what}). The floor is the best of "
-        f"the trivial methods of that row.\n\n{table(heads, lines)}"
-    )
-
-
-def best_floor(systems: Mapping[str, Any], metric: str) -> str | None:
-    """The trivial method that scores highest, None where none was scored."""
-    known = [name for name in systems if name in FLOORS and metric in systems[name]]
-    return max(known, key=lambda name: systems[name][metric]["mean"], default=None)
-
-
-def with_table(readme: str, table: str) -> str:
-    """The README with its table of scores put between the marks. Raises DataError without marks."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise DataError(f"The README needs the lines {BEGIN} and {END} for its table to stand in.")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
-
-
-def committed_scores(models: Path) -> list[dict[str, Any]]:
-    """scores.json of the tasks' own adapters, in the tasks' order."""
-    from summarizer.tasks import TASKS
-
-    paths = [models / task / "scores.json" for task in TASKS]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
 
 # --- the parts of the page -----------------------------------------------------------------------
@@ -278,34 +224,24 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m eval.report", description="One page with tables and pictures for a run."
     )
-    alone = any(option.split("=")[0] in ("--scores", "--readme") for option in given)
-    if alone:
-        source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument("--scores", metavar="FILE", help="scores.json of an earlier run")
-        source.add_argument("--readme", metavar="FILE", help="put the table of scores into it")
+    if any(option.split("=")[0] == "--scores" for option in given):
+        parser.add_argument("--scores", metavar="FILE", required=True, help="of an earlier run")
     else:
         from eval.run import add_score_options
         from eval.source import add_source_options
 
         add_source_options(parser)
         add_score_options(parser)
-        parser.epilog = (
-            "Or: --scores FILE (scores.json of an earlier run), or --readme FILE (put the table of "
-            "the committed scores into it)."
-        )
-    parser.add_argument("--models", default="models", metavar="DIR", help="for --readme")
+        parser.epilog = "Or: --scores FILE, the scores.json of an earlier run."
     parser.add_argument("--run", metavar="FILE", help="run.json (default: beside the adapter)")
     parser.add_argument("--out", default="runs/report", metavar="DIR", help="default: %(default)s")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if getattr(arguments, "readme", None):
-        _update_readme(Path(arguments.readme), Path(arguments.models))
-        return
     predictions, notes = None, []
     if getattr(arguments, "scores", None):
-        scores = _read_json(Path(arguments.scores), "scores")
+        scores = {"form": {}} | _read_json(Path(arguments.scores), "scores")
         beside = Path(arguments.scores).parent / "run.json"
     else:
         from eval.run import check_options, scores_of
@@ -320,15 +256,6 @@ def _run(arguments: argparse.Namespace) -> None:
     out = Path(arguments.out)
     report(scores, out, predictions=predictions, run=run, notes=notes)
     print(out / "report.md")
-
-
-def _update_readme(readme: Path, models: Path) -> None:
-    found = committed_scores(models)
-    if not found:
-        raise DataError(f"There is no scores.json under {models}: score the adapters first.")
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(with_table(text, readme_table(found)), encoding="utf-8")
-    print(readme)
 
 
 def _folder(adapters: Sequence[str]) -> Path:

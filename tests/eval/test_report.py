@@ -1,17 +1,15 @@
-"""One page for a run: every picture that can be drawn, and a README's table that is the file's."""
+"""One page for a run: every picture that can be drawn, the same each time."""
 
 import json
 import random
 import re
 
 import pytest
-from eval_helpers import ROOT, rows, write_jsonl, write_predictions
+from eval_helpers import rows, write_jsonl, write_predictions
 
 from eval import report, semantic
-from eval.report import BEGIN, END, committed_scores, readme_table, with_table
-from eval.rows import DataError, read_predictions
+from eval.rows import read_predictions
 from eval.scores import score
-from eval.tables import interval
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -73,43 +71,6 @@ def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
     assert pages[0] == pages[1]
     for name in ("forest.png", "curves.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def test_the_readmes_table_is_the_files(scores, tmp_path):
-    models = tmp_path / "models" / "radiology"
-    models.mkdir(parents=True)
-    (models / "scores.json").write_text(json.dumps(scores))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nRest.\n")
-    command = ["--readme", str(readme), "--models", str(tmp_path / "models")]
-    assert report.main(command) == 0
-    text = readme.read_text()
-    assert text.startswith("# Title\n") and text.endswith("\n\nRest.\n") and "old" not in text
-    for segment in (s for s in scores["segments"] if s["by"] == "source"):
-        for name in ("base", "lora", "first sentence"):
-            assert interval(segment["systems"][name]["rougeL"]) in text
-        assert f"| radiology, {segment['value']} | {segment['n']} |" in text
-    assert report.main(command) == 0 and readme.read_text() == text
-
-
-def test_a_readme_without_marks_is_told(tmp_path, capsys):
-    with pytest.raises(DataError, match="needs the lines"):
-        with_table("# Title\n", "table")
-    readme = tmp_path / "README.md"
-    readme.write_text("x")
-    assert report.main(["--readme", str(readme), "--models", str(tmp_path)]) == 1
-    assert "score the adapters first" in capsys.readouterr().err
-
-
-def test_this_projects_readme_holds_the_committed_scores():
-    """As soon as there are scores beside the adapters, the README's table must be theirs."""
-    committed = committed_scores(ROOT / "models")
-    if not committed:
-        pytest.skip("no adapter of this project is scored yet")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_table(readme, readme_table(committed)) == readme, (
-        "run python -m eval.report --readme README.md"
-    )
 
 
 @pytest.mark.parametrize(
