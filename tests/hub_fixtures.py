@@ -6,6 +6,7 @@ home and commands of its own.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,4 +103,25 @@ write_records(adapter, base=base)
 """
     )
     assert done.code == 0, done.err
+    return root
+
+
+@pytest.fixture(scope="session")
+def checkout(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as it is, with tiny models in the place of its own."""
+    from summarizer.tasks import TASKS
+
+    root = tmp_path_factory.mktemp("checkout") / "project"
+    shutil.copytree(
+        ROOT,
+        root,
+        ignore=lambda folder, names: [
+            name
+            for name in names
+            if name in {".git", ".venv", "models", "runs", "data", "__pycache__", "docs"}
+        ],
+    )
+    shutil.copytree(tiny_project / "models/base", root / "models/base")
+    for task in TASKS:
+        shutil.copytree(tiny_project / "models/radiology", root / "models" / task)
     return root

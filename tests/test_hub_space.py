@@ -28,25 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SPACE = "owner/summaries"
 
 
-@pytest.fixture(scope="module")
-def checkout(tiny_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as it is, with tiny models in the place of its own."""
-    root = tmp_path_factory.mktemp("checkout") / "project"
-    shutil.copytree(
-        ROOT,
-        root,
-        ignore=lambda folder, names: [
-            name
-            for name in names
-            if name in {".git", ".venv", "models", "runs", "data", "__pycache__", "docs"}
-        ],
-    )
-    shutil.copytree(tiny_project / "models/base", root / "models/base")
-    for task in TASKS:
-        shutil.copytree(tiny_project / "models/radiology", root / "models" / task)
-    return root
-
-
 @pytest.fixture
 def on_the_hub(peer: HubPeer, tiny_project: Path) -> dict[str, str]:
     """A base and its adapter on the Hub, and the variables that serve them."""

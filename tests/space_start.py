@@ -1,0 +1,91 @@
+"""How a Space starts: time to the first page and to the first summary, and peak memory.
+
+Run as: PYTHONPATH=.:tests python -m tests.space_start
+It starts app.py with a Space's environment on two cores (a Space's "CPU basic" has two, and 16 GB)
+with a home of its own, asks for one page and one summary, and prints what it measured as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from page.visiting import ROOT, ask, free_port, serving
+
+TEXT = (
+    "The heart is normal in size. There is a small left pleural effusion with adjacent "
+    "atelectasis. No pneumothorax. No acute bony abnormality."
+)
+CORES = 2
+
+
+@contextlib.contextmanager
+def started(
+    folder: Path, root: Path = ROOT, variables: Mapping[str, str] | None = None
+) -> Iterator[SimpleNamespace]:
+    """The app of `root` as a Space runs it, with `folder` as its home; `.begun` is when."""
+    for name in ("tmp", "huggingface"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("SUMMARIZER_", "GRADIO_"))},
+        "SYSTEM": "spaces",
+        "SPACE_ID": "owner/summaries",
+        "SPACE_HOST": "owner-summaries.hf.space",
+        "SUMMARIZER_PORT": str(free_port()),
+        "HOME": str(folder),
+        "HF_HOME": str(folder / "huggingface"),
+        "TMPDIR": str(folder / "tmp"),
+        "GRADIO_TEMP_DIR": str(folder / "tmp/gradio"),
+        **(variables or {}),
+    }
+    environment.pop("OMP_NUM_THREADS", None)  # a Space has none
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    begun = time.monotonic()
+    with serving(
+        [sys.executable, "app.py"], environment, cwd=root,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+    ) as app:  # fmt: skip
+        app.begun = begun
+        app.url = app.url.replace("0.0.0.0", "127.0.0.1")
+        yield app
+
+
+def peak_memory(process: int) -> int:
+    """Bytes that the process has had in memory at most (Linux: VmHWM)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def measure(folder: Path, root: Path = ROOT, task: str = "radiology") -> dict[str, Any]:
+    """Seconds from the start of the process, and bytes."""
+    with started(folder, root) as app:
+        with urllib.request.urlopen(app.url, timeout=60) as answer:
+            assert answer.status == 200
+            answer.read()
+        first_page = time.monotonic() - app.begun
+        ready = peak_memory(app.process.pid)
+        asked = time.monotonic()
+        answer = ask(app.url, task, TEXT)
+        return {
+            "cores": CORES,
+            "seconds_to_first_page": round(first_page, 2),
+            "seconds_to_first_summary": round(time.monotonic() - app.begun, 2),
+            "seconds_of_the_summary": round(time.monotonic() - asked, 2),
+            "peak_memory_bytes_when_ready": ready,
+            "peak_memory_bytes": peak_memory(app.process.pid),
+            "lora": answer["lora"],
+        }
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        print(json.dumps(measure(Path(home)), indent=1, ensure_ascii=False))

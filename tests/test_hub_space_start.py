@@ -1,0 +1,80 @@
+"""The Space really starts: from what is uploaded, on two cores, and with models of the Hub."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from page.visiting import ask
+
+from summarizer.settings import Settings, read_settings
+from summarizer.space import space_files
+from tests.hub_peer import HubPeer
+from tests.space_start import TEXT, measure, started
+
+if TYPE_CHECKING:
+    from tests.hub_fixtures import Hub
+
+pytest_plugins = ["tests.hub_fixtures"]
+
+GIB = 1024**3
+
+
+def _unpack(root: Path, files: dict) -> Path:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        (root / path).write_bytes(data)
+    return root
+
+
+def test_it_starts_within_a_spaces_limits(checkout: Path, tmp_path: Path) -> None:
+    """Bounds that hold on a busy machine; `python -m tests.space_start` measures."""
+    root = _unpack(tmp_path / "space", space_files(checkout, Settings(), []))
+    found = measure(tmp_path / "home", root)
+    assert found["peak_memory_bytes"] < 4 * GIB  # of 16
+    assert found["seconds_to_first_page"] < 300 and found["lora"]
+
+
+@pytest.fixture
+def variables(peer: HubPeer, tiny_project: Path) -> dict[str, str]:
+    made = {}
+    for name, key in (("base", "BACKBONE"), ("radiology", "ADAPTER_RADIOLOGY")):
+        commit = peer.add_folder("model", f"owner/{name}", tiny_project / "models" / name).head.oid
+        made[f"SUMMARIZER_{key}"] = f"owner/{name}@{commit}"
+    return made
+
+
+def test_the_same_page_serves_models_of_the_hub(
+    hub: Hub,
+    checkout: Path,
+    variables: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """Variables choose them; the page says which backbone, adapter and commit answered; and what
+    a visitor types is neither logged nor kept."""
+    files = space_files(checkout, read_settings(variables), [])
+    assert not [path for path in files if path.startswith("models/")]
+    root, home = _unpack(tmp_path / "space", files), tmp_path / "home"
+    environment = hub.peer.environment(home / "huggingface", token=None) | {"HOME": str(home)}
+    secret = "Zaphod-Quillfeather 4471"
+    with started(home, root, environment | variables) as app:
+        answer = ask(app.url, "radiology", f"{TEXT} {secret}")
+        assert {"base", "lora"} <= set(answer)
+        with urllib.request.urlopen(f"{app.url}/config", timeout=60) as reply:
+            page = json.dumps(json.load(reply))
+        with urllib.request.urlopen(app.url, timeout=60) as reply:
+            page += reply.read().decode()
+        for name, key in (("base", "BACKBONE"), ("radiology", "ADAPTER_RADIOLOGY")):
+            assert f"owner/{name}@{variables[f'SUMMARIZER_{key}'].partition('@')[2][:12]}" in page
+        assert str(home) not in page
+        output = app.output()
+    assert "Quillfeather" not in output
+    kept = [p for p in (*home.rglob("*"), *root.rglob("*"))
+            if p.is_file() and b"Quillfeather" in p.read_bytes()]  # fmt: skip
+    assert kept == []
+    asked = {request.path for request in hub.peer.log}
+    assert not any("Quillfeather" in path for path in asked)
