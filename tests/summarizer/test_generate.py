@@ -213,8 +213,14 @@ def test_a_request_that_waits_can_be_stopped(engine):
 
 def test_a_consumer_that_goes_away_stops_the_generation_and_frees_the_model(engine):
     stream = engine.stream("radiology", TEXTS[0], decoding=LONG)
-    next(stream)
-    stream.close()
+    ran_on = []
+    hook = steps(engine, LONG.max_new_tokens, lambda: ran_on.append(True))
+    try:
+        next(stream)
+        stream.close()
+    finally:
+        hook.remove()
+    assert not ran_on
     assert not engine._lock.locked()
     assert not [thread for thread in threading.enumerate() if thread.name == "generate"]
 

@@ -1,0 +1,69 @@
+"""The model in the repository: what holds for tiny random models holds for it."""
+
+import json
+
+import pytest
+
+from summarizer.backbone import ROOT
+from summarizer.generate import Engine
+from summarizer.tasks import TASKS, Decoding
+
+there = [task for task in TASKS.values() if (ROOT / task.adapter / "adapter_config.json").is_file()]
+pytestmark = pytest.mark.skipif(
+    len(there) < len(TASKS), reason="models/ does not hold all three adapters yet"
+)
+GREEDY = Decoding(max_new_tokens=48)
+BEAMS = Decoding(max_new_tokens=32, num_beams=4)
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return Engine.load(device="cpu")
+
+
+def examples(task, count):
+    rows = [json.loads(line) for line in (ROOT / task.examples).read_text().splitlines()]
+    return rows[:count]
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("name", TASKS)
+def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    task = TASKS[name]
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/base")
+    base = AutoModelForSeq2SeqLM.from_pretrained(ROOT / "models/base", dtype=torch.float32).eval()
+    lora = PeftModel.from_pretrained(
+        AutoModelForSeq2SeqLM.from_pretrained(ROOT / "models/base", dtype=torch.float32),
+        ROOT / task.adapter,
+    ).eval()
+    settings = {key: value for key, value in decoding.to_dict().items() if value}
+    for row in examples(task, 3):
+        pair = embedded.run(name, row["input"], section=row.get("section"), decoding=decoding)
+        limit = embedded.task(name).max_input_tokens
+        given = tokenizer(pair.prompt, return_tensors="pt", truncation=True, max_length=limit)
+        for model, column in ((base, pair.base), (lora, pair.lora)):
+            with torch.no_grad():
+                output = model.generate(**given, do_sample=False, **settings)[0]
+            assert column.text == tokenizer.decode(output, skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_batch_of_all_examples_says_what_single_runs_say(embedded, name):
+    rows = examples(TASKS[name], 100)
+    for place, pair in embedded.batch(name, rows, decoding=GREEDY, batch_size=8):
+        row = rows[place]
+        single = embedded.run(name, row["input"], section=row.get("section"), decoding=GREEDY)
+        assert (pair.base.text, pair.lora.text) == (single.base.text, single.lora.text)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_output_for_an_example_holds_a_mask_and_each_adapter_changes_its_base(embedded, name):
+    rows = examples(TASKS[name], 100)
+    pairs = [pair for _, pair in embedded.batch(name, rows)]
+    assert all("XXXX" not in pair.base.text + pair.lora.text for pair in pairs)
+    assert sum(pair.base.text != pair.lora.text for pair in pairs) > len(pairs) / 2
+    assert all(pair.lora.text for pair in pairs)
