@@ -337,17 +337,32 @@ def spell_numbers(rng: random.Random, sentence: str) -> str:
 # --- the mixture ------------------------------------------------------------------------------
 
 # Objective -> share of examples. `fill` and `fill_long` are made on tokens in train.pretrain.
-MIXTURE = {
-    "fill": 0.22,
-    "fill_long": 0.05,
-    "continuation": 0.03,
-    "summarize": 0.17,
-    "title": 0.03,
-    "question": 0.12,
-    "find": 0.13,
-    "note": 0.17,
-    "order": 0.02,
-    "copy_with_gaps": 0.06,
+MIXTURES = {
+    "broad": {
+        "fill": 0.22,
+        "fill_long": 0.05,
+        "continuation": 0.03,
+        "summarize": 0.17,
+        "title": 0.03,
+        "question": 0.12,
+        "find": 0.13,
+        "note": 0.17,
+        "order": 0.02,
+        "copy_with_gaps": 0.06,
+    },
+    # once quoting is learned: less of it, more of the language itself
+    "language": {
+        "fill": 0.26,
+        "fill_long": 0.07,
+        "continuation": 0.05,
+        "summarize": 0.17,
+        "title": 0.03,
+        "question": 0.13,
+        "find": 0.07,
+        "note": 0.18,
+        "order": 0.01,
+        "copy_with_gaps": 0.03,
+    },
 }
 # How many times a source's text is weighed against its size. Clinical notes are what the tasks
 # write, and there is little of them; tables of trial results and general textbooks count less.

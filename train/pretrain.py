@@ -68,6 +68,7 @@ class Pretraining:
     weight_decay: float = 0.0
     clip: float = 1.0
     seed: int = 20
+    mixture: str = "broad"  # shares of the objectives, of objectives.MIXTURES
     attention: str = "eager"
 
 
@@ -162,7 +163,7 @@ class Rows:
         self.lengths = {
             s: np.cumsum([len(d.text) for d in ds]) for s, ds in self.by_source.items()
         }
-        self.mixture = mixture or objectives.MIXTURE
+        self.mixture = mixture or objectives.MIXTURES[config.mixture]
 
     def __len__(self) -> int:
         return self.config.steps * self.config.rows
@@ -428,7 +429,7 @@ def validation_batches(work: Path, tokenizer, config: Pretraining) -> dict[str, 
     documents = read_documents(work / "validation.jsonl.xz")
     fixed = dataclasses.replace(config, seed=7, copy_steps=0, ramp_steps=0)
     batches = {}
-    for name in ["copy", *objectives.MIXTURE]:
+    for name in ["copy", *objectives.MIXTURES["broad"]]:
         rows = Rows(documents, tokenizer, fixed, {name: 1.0})
         made = [rows[i] for i in range(32)]
         made = [row for row in made if row["input_part"].any()]
@@ -474,7 +475,8 @@ def save_state(run: Path, config: Pretraining, model, optimizer, state: dict) ->
     os.replace(run / "state.pt.new", run / "state.pt")
 
 
-MAY_CHANGE = {"steps", "decay", "attention"}  # a run may be lengthened
+# A run may be lengthened, and go on with longer rows and other shares of the objectives.
+MAY_CHANGE = {"steps", "decay", "attention", "rows", "input_tokens", "target_tokens", "mixture"}
 
 
 def load_state(run: Path, config: Pretraining, model, optimizer, device: str) -> dict:
@@ -482,7 +484,7 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
 
     path = run / "state.pt"
     if not path.exists():
-        return {"step": 0, "seconds": 0.0, "curve": []}
+        return {"step": 0, "seconds": 0.0, "curve": [], "phases": [phase_of(config, 0)]}
     whole = torch.load(path, map_location=device, weights_only=True)
     ours = dataclasses.asdict(config)
     other = sorted(k for k in ours if ours[k] != whole["config"].get(k) and k not in MAY_CHANGE)
@@ -493,8 +495,30 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
         )
     model.load_state_dict(whole["model"])
     optimizer.adamw.load_state_dict(whole["optimizer"])
-    print(f"going on from step {whole['state']['step']}", flush=True)
-    return whole["state"]
+    state = whole["state"]
+    before = Pretraining(**whole["config"])
+    state.setdefault("phases", [phase_of(before, 0)])
+    if (now := phase_of(config, state["step"])) != state["phases"][-1] | {"from": state["step"]}:
+        state["phases"].append(now)
+    print(f"going on from step {state['step']}", flush=True)
+    return state
+
+
+def phase_of(config: Pretraining, step: int) -> dict:
+    """What may change between parts of one run, and the step from which it holds."""
+    return {"from": step} | {
+        name: getattr(config, name)
+        for name in ("steps", "decay", "rows", "input_tokens", "target_tokens", "mixture")
+    }
+
+
+def tokens_seen(phases: list[dict], step: int) -> int:
+    """Input positions, padding included, that a run of these phases has read at `step`."""
+    ends = [phase["from"] for phase in phases[1:]] + [step]
+    return sum(
+        (end - phase["from"]) * phase["rows"] * phase["input_tokens"]
+        for phase, end in zip(phases, ends, strict=True)
+    )
 
 
 # --- export -----------------------------------------------------------------------------------
@@ -520,12 +544,13 @@ def export(config: Pretraining, work: Path, run: Path, out: Path, shard: str = "
     record = {
         "command": "python -m train.pretrain --corpus CORPUS --exclude TASK_FILES",
         "recipe": {**whole["config"], "steps": config.steps, "decay": config.decay},
-        "mixture": objectives.MIXTURE,
+        "phases": state["phases"],
+        "mixtures": {p["mixture"]: objectives.MIXTURES[p["mixture"]] for p in state["phases"]},
         "source_weights": objectives.SOURCE_WEIGHTS,
         "data": {**report, "train": {"sources": report["sources"]}},
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": state["step"],
-        "tokens": state["step"] * saved.rows * saved.input_tokens,
+        "tokens": tokens_seen(state["phases"], state["step"]),
         "seconds": round(state["seconds"], 1),
         "device": state.get("device"),
         "seed": saved.seed,
