@@ -1,0 +1,145 @@
+"""Pairs drawn from grammars: right by how they are made, and none of the page's examples."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from train import synthetic
+from train.auxiliary import conclusion, main, quoted, topics
+from train.objectives import Document
+
+TOPICS = ["Alport syndrome", "Gaucher disease", "hereditary angioedema"]
+DRAWN = {
+    "radiology": lambda count, seed=0: synthetic.reports(count, seed),
+    "dialogue": lambda count, seed=0: synthetic.conversations(count, seed),
+    "question": lambda count, seed=0: synthetic.questions(count, TOPICS, seed),
+}
+
+
+@pytest.fixture(scope="module", params=list(DRAWN))
+def task(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def rows(task):
+    return list(DRAWN[task](600))
+
+
+def test_the_same_seed_draws_the_same_rows(task, rows):
+    assert list(DRAWN[task](600)) == rows
+    assert list(DRAWN[task](600, 1)) != rows
+
+
+def test_no_slot_is_left_open_and_no_text_comes_twice(rows):
+    assert not [row for row in rows if re.search(r"[{}]", row["input"] + row["target"])]
+    assert len({row["input"] for row in rows}) == len(rows) > 500
+    assert all(row["input"].strip() and row["target"].strip() for row in rows)
+
+
+def passages(text: str, words: int = 12) -> set[tuple[str, ...]]:
+    found = re.findall(r"[a-z0-9]+", text.lower())
+    return {tuple(found[i : i + words]) for i in range(len(found) - words + 1)}
+
+
+def test_no_example_of_the_page_is_drawn(task, rows):
+    drawn = set().union(*(passages(row["input"]) | passages(row["target"]) for row in rows))
+    for line in Path(f"examples/{task}.jsonl").read_text(encoding="utf-8").splitlines():
+        example = json.loads(line)
+        assert not drawn & (passages(example["input"]) | passages(example["target"])), example["id"]
+
+
+def test_a_report_s_impression_tells_what_is_not_normal_and_that_alone():
+    rules = synthetic.grammar("radiology")
+    for row in synthetic.reports(400):
+        examination = rules[row["modality"]]
+        marks = {
+            finding: re.sub(r"\{\w+\}", ".+?", re.escape(finding).replace("\\{", "{").replace("\\}", "}"))
+            for topic in examination["topics"]
+            for finding, _ in topic["abnormal"]
+        }  # fmt: skip
+        seen = [f for f, mark in marks.items() if re.search(mark, row["input"], re.IGNORECASE)]
+        points = len(re.findall(r"(?m)^\d\. ", row["target"])) or 1
+        if seen:
+            assert points == len(seen), row
+        else:
+            assert row["target"] in [
+                re.sub(r"\{side\}", side, re.sub(r"\{weeks\}", weeks, negative))
+                for negative in examination["negative"]
+                for side in ("left", "right")
+                for weeks in map(str, range(12, 39))
+            ]
+
+
+def test_what_a_conversation_s_note_names_was_said():
+    rules = synthetic.grammar("dialogue")
+    names = [
+        v for slot in ("drug", "allergen", "condition", "surgery") for v in rules["slots"][slot]
+    ]
+    for row in synthetic.conversations(400):
+        for name in names:
+            if re.search(rf"\b{re.escape(name)}\b", row["target"], re.IGNORECASE):
+                said = row["input"].lower().replace("type two", "type 2")  # numbers are spoken
+                assert name.lower() in said, (name, row)
+
+
+def test_a_question_s_focus_is_in_the_message():
+    focus = [*TOPICS, *synthetic.grammar("question")["slots"]["drug"]]
+    kept = 0
+    for row in synthetic.questions(400, TOPICS):
+        for name in focus:
+            if name.lower() in row["target"].lower():
+                kept += 1
+                assert name.lower() in row["input"].lower(), row
+    assert kept > 250
+
+
+def test_slots_agree_and_differ_where_they_are_numbered():
+    filler = synthetic.Filler(random.Random(0), {"drug": ["aspirin", "codeine"]})
+    said, written = filler.fill("I take {drug} and {drug2}.", "{Drug}, {drug2}.")
+    first, second = re.fullmatch(r"I take (\w+) and (\w+)\.", said).groups()
+    assert first != second and written == f"{first.capitalize()}, {second}."
+
+
+NOTE = Document(
+    "mtsamples",
+    "Ankle MRI\nA torn tendon.\n\nFINDINGS: There is a longitudinal tear of the peroneus brevis "
+    "tendon. The peroneus longus tendon is normal. There is edema of the lateral malleolus with "
+    "marrow signal change. The deltoid ligament is intact and normal in signal.\n\n"
+    "IMPRESSION: Longitudinal tear of the peroneus brevis tendon.\n\nPLAN: Rest.",
+)
+
+
+def test_a_conclusion_is_what_the_document_ends_with():
+    given, wanted = conclusion(NOTE)
+    assert wanted == "Longitudinal tear of the peroneus brevis tendon."
+    assert "IMPRESSION" not in given and "A torn tendon" not in given
+    made_up = Document(
+        "mtsamples", NOTE.text.replace("Longitudinal tear of", "Hepatic steatosis, not")
+    )
+    assert conclusion(Document("mtsamples", made_up.text.replace("peroneus brevis tendon.\n\nPLAN", "x.\n\nPLAN"))) is None  # fmt: skip
+
+
+def test_quoted_are_the_sentences_that_are_not_normal():
+    document = Document("mtsamples", NOTE.text.replace("FINDINGS", "MRI FINDINGS"))
+    for seed in range(5):
+        given, wanted = quoted(random.Random(seed), document)
+        assert "normal" not in wanted and "intact" not in wanted
+        for line in wanted.splitlines():
+            assert re.sub(r"^\d\. ", "", line) in given
+
+
+def test_topics_are_those_of_the_pages_questions():
+    page = Document(
+        "medquad", "What is (are) Alport syndrome ?\nA disease.\n\nWhat causes gout?\nUrate."
+    )
+    assert topics([page]) == ["Alport syndrome", "gout"]
+
+
+def test_without_the_prepared_text_the_command_says_what_to_do(tmp_path, capsys):
+    assert main(["--work", str(tmp_path), "--out", str(tmp_path / "aux")]) == 1
+    assert "--stage prepare" in capsys.readouterr().err
+    assert not (tmp_path / "aux").exists()

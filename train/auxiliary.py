@@ -1,0 +1,159 @@
+"""Training pairs for the adapters beside their data sets.
+
+Run as:
+
+    python -m train.auxiliary --work data/pretraining --out data/aux
+
+The radiology reports that are open are chest X-rays, but for some dozens: an adapter that has read
+little else answers an ankle with "no acute cardiopulmonary abnormality". The conversations and the
+consumers' questions are about a thousand each: too few to learn that a drug's name must be carried
+over. So the adapters also learn from
+
+    radiology-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
+                                 pairs drawn from the grammars of train/grammar (train.synthetic)
+    mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
+                                 with, from the text before it (`conclusion`), and the findings
+                                 that are not normal, quoted as numbered points (`quoted`)
+
+Of MTSamples and MedQuAD the text is read that `train.pretrain --stage prepare` kept, so no document
+that shares a passage with a row of a task, of whatever split, is among it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from train.objectives import HEADING, Document, content_words, salient, sentences
+from train.pretrain import read_documents
+from train.synthetic import conversations, questions, reports
+
+CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
+EXAMINATION = re.compile(
+    r"\b(?:MRI?|CT|PET|X-?rays?|ultrasound|sonograph\w*|radiograph\w*|scans?|echocardiogram|"
+    r"Doppler|mammogra\w*|angiogra\w*|catheterization|colonoscopy|endoscopy|EEG|EMG|views)\b",
+    re.IGNORECASE,
+)
+RESULTS = re.compile(
+    r"^(?:[A-Z ]*FINDINGS|RESULTS|INTERPRETATION|DESCRIPTION|ANGIOGRAPHY|[A-Z0-9 \-]*ECHOCARDIOGRAM|"
+    r"(?:DIAGNOSTIC|IMAGING|RADIOLOGIC|RADIOLOGY) (?:DATA|STUDIES)):",
+    re.MULTILINE,
+)
+NORMAL = re.compile(
+    r"\b(?:no|not|without|normal\w*|unremarkable|intact|negative|clear|within normal|patent|"
+    r"consent|prepped|draped|tolerated|anesthesia|supine|informed)\b",
+    re.IGNORECASE,
+)
+
+
+def conclusion(document: Document, most: int = 1800) -> tuple[str, str] | None:
+    """(what stands before the conclusion, the conclusion), or None where there is none."""
+    found = CONCLUSION.search(document.text)
+    if not found:
+        return None
+    after = HEADING.search(document.text, found.end())
+    target = document.text[found.end() : after.start() if after else None].strip()
+    # the first two lines are the site's title and description: they tell the conclusion
+    body = document.text[: found.start()].split("\n", 2)[-1].strip()
+    if len(body) > most:
+        body = body[-most:].partition("\n")[2] or body[-most:].partition(". ")[2]
+    if not 200 < len(body) or not 15 < len(target) < 700:
+        return None
+    said, told = set(content_words(body)), content_words(target)
+    if sum(word in said for word in told) < 0.6 * len(told):
+        return None  # what the text does not hold, an adapter can only learn to make up
+    return body.strip(), target
+
+
+def quoted(rng: random.Random, document: Document) -> tuple[str, str] | None:
+    """(the results of an examination, its abnormal sentences), or None."""
+    found = RESULTS.search(document.text)
+    if not found or not EXAMINATION.search(document.text[:1500]):
+        return None
+    after = CONCLUSION.search(document.text, found.end())
+    parts = [
+        part
+        for part in sentences(document.text[found.end() : after.start() if after else None])
+        if len(part) > 25 and not HEADING.match(part)
+    ][: rng.randrange(5, 16)]
+    telling = [part for part in parts if not NORMAL.search(part) and len(part) < 260]
+    if len(parts) < 4 or not telling:
+        return None
+    chosen = sorted(salient(telling, min(len(telling), rng.randrange(1, 4))))
+    lines = [telling[index] for index in chosen]
+    if len(lines) > 1:
+        lines = [f"{number}. {line}" for number, line in enumerate(lines, 1)]
+    return " ".join(parts), "\n".join(lines)
+
+
+def pairs(documents: list[Document], seed: int = 0) -> Iterator[dict[str, str]]:
+    """Rows for training: `id`, `input`, `target`, `source`."""
+    rng = random.Random(seed)
+    seen: set[str] = set()
+    for number, document in enumerate(documents):
+        if document.source != "mtsamples":
+            continue
+        for way, pair in (("conclusion", conclusion(document)), ("quoted", quoted(rng, document))):
+            if pair is None or pair[0][:200] in seen:
+                continue
+            seen.add(pair[0][:200])
+            yield {
+                "id": f"mtsamples-{way}-{number}",
+                "input": pair[0],
+                "target": pair[1],
+                "source": f"mtsamples-{way}",
+            }
+
+
+ASKED = re.compile(
+    r"^What (?:is \(are\)|are the (?:symptoms|treatments) (?:of|for)|causes) ([^?\n]{4,60}?) ?\?",
+    re.MULTILINE,
+)
+
+
+def topics(documents: list[Document]) -> list[str]:
+    """The conditions that MedQuAD's pages ask about, in alphabetical order."""
+    found = (m[1] for d in documents if d.source == "medquad" for m in ASKED.finditer(d.text))
+    return sorted({name.strip() for name in found if not name.startswith("the ")})
+
+
+def write(path: Path, rows: Iterator[dict[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with open(path, "w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    print(f"{count} pairs written to {path}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.auxiliary", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument("--work", type=Path, default=Path("data/pretraining"), help="prepared text")
+    parser.add_argument("--out", type=Path, default=Path("data/aux"), help="folder to write to")
+    parser.add_argument("--count", type=int, default=2000, help="pairs of each grammar (2000)")
+    options = parser.parse_args(arguments)
+    text = options.work / "train.jsonl.xz"
+    if not text.exists():
+        print(
+            f"error: {text} is missing: make it with python -m train.pretrain --stage prepare.",
+            file=sys.stderr,
+        )
+        return 1
+    documents = read_documents(text)
+    write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
+    write(options.out / "radiology-grammar.jsonl", reports(options.count))
+    write(options.out / "dialogue-grammar.jsonl", conversations(options.count))
+    write(options.out / "question-grammar.jsonl", questions(options.count, topics(documents)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
