@@ -214,7 +214,7 @@ def training(record: Record) -> str:
     return join(parts)
 
 
-_BESIDE_THE_RECIPE = ("mixture", "source_weights")  # of the base: objectives, weights of sources
+_BESIDE_THE_RECIPE = ("phases", "mixtures", "source_weights")  # of the base: its parts, objectives, sources
 
 
 def _set_values(value: Any) -> Any:

@@ -59,7 +59,7 @@ class Pretraining:
     target_tokens: int = 128
     # the run
     rows: int = 12  # rows of one step
-    steps: int = 3600
+    steps: int = 3000
     warmup: int = 100
     decay: float = 0.3  # share of the steps at the end over which the rate falls to zero
     copy_steps: int = 500  # copying alone: cross-attention must align before it can learn more
@@ -160,9 +160,7 @@ class Rows:
         self.by_source: dict[str, list[Document]] = {}
         for document in documents:
             self.by_source.setdefault(document.source, []).append(document)
-        self.lengths = {
-            s: np.cumsum([len(d.text) for d in ds]) for s, ds in self.by_source.items()
-        }
+        self.lengths = {s: np.cumsum([len(d.text) for d in ds]) for s, ds in self.by_source.items()}
         self.mixture = mixture or objectives.MIXTURES[config.mixture]
 
     def __len__(self) -> int:
@@ -385,7 +383,9 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
             if not math.isfinite(mean):
                 raise SystemExit(f"The loss is not a number at step {step}: lower learning_rate.")
             running = []
-            rate = (step - timed) * config.rows * config.input_tokens / (time.monotonic() - timed_at)
+            rate = (
+                (step - timed) * config.rows * config.input_tokens / (time.monotonic() - timed_at)
+            )
             timed, timed_at = step, time.monotonic()
             left = (config.steps - step) * config.rows * config.input_tokens / max(rate, 1)
             state["curve"].append({"step": step, "loss": round(mean, 4)})
@@ -542,7 +542,7 @@ def export(config: Pretraining, work: Path, run: Path, out: Path, shard: str = "
     transformers.AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(out)
     state, report = whole["state"], json.loads((work / "corpus.json").read_text())
     record = {
-        "command": "python -m train.pretrain --corpus CORPUS --exclude TASK_FILES",
+        "command": "\n".join(commands(state["phases"])),
         "recipe": {**whole["config"], "steps": config.steps, "decay": config.decay},
         "phases": state["phases"],
         "mixtures": {p["mixture"]: objectives.MIXTURES[p["mixture"]] for p in state["phases"]},
@@ -561,6 +561,21 @@ def export(config: Pretraining, work: Path, run: Path, out: Path, shard: str = "
     (out / "run.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
+def commands(phases: list[dict]) -> list[str]:
+    """The command of each part of a run, in order: the second goes on from the first's state."""
+    call = "python -m train.pretrain --corpus CORPUS --exclude TASK_FILES"
+    defaults = Pretraining()
+    return [
+        call
+        + "".join(
+            f" --{name} {value}"
+            for name, value in phase.items()
+            if name != "from" and value != getattr(defaults, name)
+        )
+        for phase in phases
+    ]
+
+
 # --- command line -----------------------------------------------------------------------------
 
 
@@ -569,7 +584,9 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, Pretraining]
         prog="python -m train.pretrain", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument("--corpus", type=Path, help="folder of *.jsonl.xz files of plain text")
-    parser.add_argument("--exclude", type=Path, nargs="*", default=[], help="task files (JSONL) to keep out")
+    parser.add_argument(
+        "--exclude", type=Path, nargs="*", default=[], help="task files (JSONL) to keep out"
+    )
     parser.add_argument("--work", type=Path, default=Path("data/pretraining"), help="prepared text")
     parser.add_argument("--run", type=Path, default=Path("runs/base"), help="saved state")
     parser.add_argument("--out", type=Path, default=Path("models/base"))

@@ -39,7 +39,7 @@ def corpus(tmp_path_factory):
         with lzma.open(folder / f"{source}.jsonl.xz", "wt") as out:
             for number in range(30):
                 text = (
-                    f"Visit {number}\n\nHISTORY: The patient is {20 + number} years old. He has a "
+                    f"Visit {number} of {source}\n\nHISTORY: The patient is {20 + number} years old. He has a "
                     f"cough for {number} days. He denies fever and chest pain.\n\nPLAN: He will "
                     "have a chest x-ray. He will come back in a week.\n\nALLERGIES: None known.\n\n"
                     f"What is a cough number {number}?\nA cough clears the airways of mucus and "
@@ -189,3 +189,29 @@ def test_copying_comes_first_then_the_mixture_alone():
     assert set(shares[30:]) == {0.0}
     plain = dataclasses.replace(TINY, copy_steps=0, ramp_steps=0)
     assert pretrain.copying_share(0, plain) == 0, "the validation rows hold their own objective"
+
+
+def test_a_run_goes_on_with_longer_rows_and_other_objectives(work, tmp_path):
+    """A second part changes what it may; the record tells both parts and counts their tokens."""
+    assert run(work, tmp_path / "run").wait() == 0
+    more = ["--steps", "12", "--rows", "1", "--input_tokens", "256", "--mixture", "language"]
+    assert run(work, tmp_path / "run", *more).wait() == 0
+    pretrain.export(
+        dataclasses.replace(TINY, steps=12), work, tmp_path / "run", tmp_path / "base", "1MB"
+    )
+    record = json.loads((tmp_path / "base/run.json").read_text())
+    assert record["steps"] == 12
+    assert record["tokens"] == 8 * 2 * 128 + 4 * 1 * 256
+    assert [part["from"] for part in record["phases"]] == [0, 8]
+    assert set(record["mixtures"]) == {"broad", "language"}
+    first, second = record["command"].splitlines()
+    assert "--mixture" not in first
+    assert "--steps 12" in second and "--rows 1" in second and "--mixture language" in second
+
+
+def test_every_mixture_has_the_same_objectives_and_sums_to_one():
+    from train.objectives import MIXTURES
+
+    for shares in MIXTURES.values():
+        assert set(shares) == set(MIXTURES["broad"])
+        assert sum(shares.values()) == pytest.approx(1)
