@@ -133,7 +133,7 @@ def weights(folder):
 def test_a_killed_run_goes_on_and_ends_as_one_never_killed(work, tmp_path):
     whole = run(work, tmp_path / "whole")
     killed = run(work, tmp_path / "killed", "--save-every", "0")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (tmp_path / "killed/state.pt").exists() and killed.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
