@@ -4,7 +4,7 @@ Run as: python -m eval.readme            (python -m eval.readme --check only com
 
 Between `<!-- scores: begin -->` and `<!-- scores: end -->` it puts a row for each task and source
 of models/*/scores.json; between the `failures` marks, what models/*/failures.md say was seen by
-reading the outputs.
+reading the outputs; between the `speed` marks, what docs/measured/*.json hold.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from summarizer.tasks import TASKS
 
 README = Path("README.md")
 MODELS = Path("models")
+MEASURED = Path("docs/measured")
 HEADER = ["task, rows", "n", "metric", "base", "LoRA", "LoRA - base", "best floor"]
 # What each task is chosen by, and shown by beside ROUGE-1.
 METRICS = {"radiology": ("rouge1", "rougeL"), "dialogue": ("rouge1", "rougeL"),
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def written(text: str) -> str:
     """The README with both blocks as the files have them."""
     text = between(text, "scores", scores_table())
+    text = between(text, "speed", speed())
     return between(text, "failures", failures())
 
 
@@ -88,6 +90,47 @@ def row(task: str, segment: Mapping[str, Any], metric: str) -> str:
         f"{floors[floor]['mean']:.1f} ({floor})" if floor else "-",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def speed() -> str:
+    """How fast it is, as ratios against a named rival, from the files that the commands wrote."""
+    parts = []
+    if (path := MEASURED / "columns.json").is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts += [
+            f"Both columns of a report of {found['tokens']['input']} tokens, on {found['device']} "
+            f"with {found['threads']} threads, against two separately loaded models that run one "
+            "after the other (same tokens, same text):",
+            "",
+            "| | this engine | two models | ratio |",
+            "|---|---|---|---|",
+        ]
+        parts += [
+            f"| {label} | {row['engine']:.2f} s | {row['plain']:.2f} s | {row['ratio']:.1f} |"
+            for label, row in found["seconds"].items()
+        ]
+    if (path := MEASURED / "evaluation.json").is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts += [
+            "",
+            f"Predicting {found['rows']} rows with base and adapter: {found['ratio']:.1f} times as "
+            "fast as row by row with two models by the clock, "
+            f"{found['ratio_processor']:.1f} times by processor time; "
+            f"{found['identical']} of {found['texts']} texts identical.",
+        ]
+    if (path := MEASURED / "space.json").is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts += ["", space(found)]
+    return "\n".join(parts).strip()
+
+
+def space(found: Mapping[str, Any]) -> str:
+    return (
+        f"Started as a Space on {found['cores']} cores: first page after "
+        f"{found['seconds_to_first_page']:.0f} s, a first summary "
+        f"{found['seconds_of_the_summary']:.1f} s after it was asked for, peak memory "
+        f"{found['peak_memory_bytes'] / 2**30:.1f} GiB."
+    )
 
 
 def failures() -> str:

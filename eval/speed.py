@@ -12,6 +12,7 @@ Run as:
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -106,7 +107,6 @@ def _processor_time(writer: Any) -> float:
 
 def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
     """The task with the adapter's prompt and limits, and the decoding."""
-    import json
     from dataclasses import replace
 
     from summarizer.backbone import resolve
@@ -148,6 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("adapter", metavar="ADAPTER")
     parser.add_argument("--data", metavar="FILE", help="default: the task's examples")
     parser.add_argument("--rows", type=int, default=100, metavar="N", help="default: %(default)s")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     add_model_options(parser)
     arguments = parser.parse_args(argv)
 
@@ -159,14 +160,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours = in_batches(request, arguments.adapter, rows)
         loop = row_by_row(request, arguments.adapter, rows)
         again = in_batches(request, arguments.adapter, rows)
-        print(result(ours, loop, again, len(rows), request.batch_size))
+        found = result(ours, loop, again, len(rows), request.batch_size)
+        print(table(found))
+        if arguments.json:
+            Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
+            Path(arguments.json).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if ours.texts != loop.texts:
             raise DataError("The texts differ: a speed with other text says nothing.")
 
     return run_command("eval.speed", body)
 
 
-def result(ours: Timing, loop: Timing, again: Timing, rows: int, batch_size: int) -> str:
+def result(ours: Timing, loop: Timing, again: Timing, rows: int, batch_size: int) -> dict[str, Any]:
     """The ratio, ours timed before and after the loop so that a busy machine does not favour it."""
     wall, cpu = (ours.wall + again.wall) / 2, (ours.cpu + again.cpu) / 2
     pairs = [
@@ -175,13 +180,30 @@ def result(ours: Timing, loop: Timing, again: Timing, rows: int, batch_size: int
         for a, b in zip(ours.texts[name], loop.texts[name], strict=True)
     ]
     same = sum(a == b for a, b in pairs)
+    return {
+        "rows": rows,
+        "batch_size": batch_size,
+        "loop": {"seconds": loop.wall, "processor": loop.cpu},
+        "ours": {"seconds": wall, "processor": cpu, "runs": [ours.wall, again.wall]},
+        "ratio": loop.wall / wall,
+        "ratio_processor": loop.cpu / cpu,
+        "texts": len(pairs),
+        "identical": same,
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """What `result` found, to print."""
+    ours, loop = found["ours"], found["loop"]
     return (
-        f"{rows} rows, base and LoRA, batches of at most {batch_size}\n"
-        f"one row at a time, two models: {loop.wall:.1f} s, {loop.cpu:.1f} s of processor\n"
-        f"eval.predict: {wall:.1f} s ({ours.wall:.1f} and {again.wall:.1f}), "
-        f"{cpu:.1f} s of processor\n"
-        f"ratio: {loop.wall / wall:.1f} by the clock, {loop.cpu / cpu:.1f} by processor time\n"
-        f"identical texts: {same} of {len(pairs)}"
+        f"{found['rows']} rows, base and LoRA, batches of at most {found['batch_size']}\n"
+        f"one row at a time, two models: {loop['seconds']:.1f} s, "
+        f"{loop['processor']:.1f} s of processor\n"
+        f"eval.predict: {ours['seconds']:.1f} s ({ours['runs'][0]:.1f} and "
+        f"{ours['runs'][1]:.1f}), {ours['processor']:.1f} s of processor\n"
+        f"ratio: {found['ratio']:.1f} by the clock, "
+        f"{found['ratio_processor']:.1f} by processor time\n"
+        f"identical texts: {found['identical']} of {found['texts']}"
     )
 
 

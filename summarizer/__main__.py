@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--task", default="radiology", metavar="TASK", help=", ".join(TASKS))
     bench.add_argument("--repeat", type=_whole, default=5, metavar="N", help="timed runs of each")
     bench.add_argument("--rows", type=_whole, default=8, metavar="N", help="rows of the batch")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     _model_options(bench)
     bench.set_defaults(command=benchmark_command)
 
@@ -212,25 +213,27 @@ def batch_command(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def benchmark_command(options: argparse.Namespace, settings: Settings) -> int:
-    from summarizer.benchmark import benchmark
+    from summarizer.benchmark import benchmark, table
 
     task = get_task(options.task)
     backbone, adapter = _sources(options, settings, task)
-    print(
-        benchmark(
-            task,
-            backbone,
-            adapter,
-            device=options.device or settings.device,
-            dtype=options.dtype or settings.dtype,
-            threads=options.threads or settings.threads or None,
-            section=options.section,
-            num_beams=options.beams,
-            max_new_tokens=options.max_new_tokens,
-            repeat=options.repeat,
-            rows=options.rows,
-        )
+    found = benchmark(
+        task,
+        backbone,
+        adapter,
+        device=options.device or settings.device,
+        dtype=options.dtype or settings.dtype,
+        threads=options.threads or settings.threads or None,
+        section=options.section,
+        num_beams=options.beams,
+        max_new_tokens=options.max_new_tokens,
+        repeat=options.repeat,
+        rows=options.rows,
     )
+    print(table(found))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -51,8 +51,8 @@ def benchmark(
     repeat: int = 5,
     rows: int = 8,
     text: str = REPORT,
-) -> str:
-    """Time the engine against the plain way; the medians and ratios as a small table.
+) -> dict[str, Any]:
+    """Time the engine against the plain way; medians in seconds, and their ratios.
 
     Args:
         repeat: timed runs of each way, alternating, after one that is not timed.
@@ -106,22 +106,42 @@ def benchmark(
     for one, other in zip(batch_texts["engine"], batch_texts["plain"], strict=True):
         _same(one, other)
 
-    models = f"{engine.backbone_name} and {adapter}"
-    machine = f"{engine.device}, {engine.dtype}, {torch.get_num_threads()} threads"
+    measured = {
+        "first words, both columns": (times["engine", "first"], times["plain", "first"]),
+        "both columns done": (times["engine", "total"], times["plain", "total"]),
+        f"batch of {rows} rows": (batch_times["engine"], batch_times["plain"]),
+    }
+    return {
+        "task": task.name,
+        "decoding": decoding.to_dict(),
+        "backbone": engine.backbone_name,
+        "adapter": adapter,
+        "device": str(engine.device),
+        "dtype": str(engine.dtype),
+        "threads": torch.get_num_threads(),
+        "tokens": {"input": len(given.ids), "base": written[0], "lora": written[1]},
+        "repeat": repeat,
+        "seconds": {
+            label: {"engine": ours_time, "plain": theirs_time, "ratio": theirs_time / ours_time}
+            for label, (ours_time, theirs_time) in measured.items()
+        },
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """What `benchmark` found, to print."""
+    how = _how(Decoding.from_dict(found["decoding"]))
+    tokens = found["tokens"]
     lines = [
-        f"{task.name}, {_how(decoding)}: {models}; {machine}",
-        f"{len(given.ids)} tokens in; out: {written[0]} base, {written[1]} LoRA",
-        f"medians of {repeat}; the text is the same both ways",
+        f"{found['task']}, {how}: {found['backbone']} and {found['adapter']}; "
+        f"{found['device']}, {found['dtype']}, {found['threads']} threads",
+        f"{tokens['input']} tokens in; out: {tokens['base']} base, {tokens['lora']} LoRA",
+        f"medians of {found['repeat']}; the text is the same both ways",
         "",
         f"{'seconds':<26}{'engine':>8}{'plain':>8}{'plain / engine':>17}",
     ]
-    for label, ours_time, theirs_time in (
-        ("first words, both columns", times["engine", "first"], times["plain", "first"]),
-        ("both columns done", times["engine", "total"], times["plain", "total"]),
-        (f"batch of {rows} rows", batch_times["engine"], batch_times["plain"]),
-    ):
-        ratio = theirs_time / ours_time
-        lines.append(f"{label:<26}{ours_time:>8.2f}{theirs_time:>8.2f}{ratio:>16.2f}x")
+    for label, row in found["seconds"].items():
+        lines.append(f"{label:<26}{row['engine']:>8.2f}{row['plain']:>8.2f}{row['ratio']:>16.2f}x")
     return "\n".join(lines)
 
 

@@ -214,7 +214,11 @@ def training(record: Record) -> str:
     return join(parts)
 
 
-_BESIDE_THE_RECIPE = ("phases", "mixtures", "source_weights")  # of the base: its parts, objectives, sources
+_BESIDE_THE_RECIPE = (
+    "phases",
+    "mixtures",
+    "source_weights",
+)  # of the base: its parts, objectives, sources
 
 
 def _set_values(value: Any) -> Any:

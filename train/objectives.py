@@ -260,7 +260,17 @@ DOCTOR_SAYS = [
     "And how long has this been going on?", "Any other problems?", "I'm sorry to hear that.",
     "Hello, how can I help you?", "Is there anything else?", "That sounds good.", "Let me see.",
 ]  # fmt: skip
-PATIENT_SAYS = ["Yes.", "No.", "Yeah.", "Okay.", "Right.", "Thank you.", "Sure.", "Um, yeah.", "Hi."]
+PATIENT_SAYS = [
+    "Yes.",
+    "No.",
+    "Yeah.",
+    "Okay.",
+    "Right.",
+    "Thank you.",
+    "Sure.",
+    "Um, yeah.",
+    "Hi.",
+]
 SPEAKERS = [("Doctor", "Patient"), ("Doctor", "Patient"), ("[doctor]", "[patient]")]
 
 

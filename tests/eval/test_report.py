@@ -114,7 +114,11 @@ def test_speed_compares_identical_texts(tiny, tmp_path, capsys):
 
     data = write_jsonl(tmp_path / "test.jsonl", rows(6))
     code = speed.main([tiny.adapters["radiology"], "--backbone", tiny.backbone, "--data", str(data),
-                       "--rows", "8", "--batch-size", "4", "--max-new-tokens", "8"])  # fmt: skip
+                       "--rows", "8", "--batch-size", "4", "--max-new-tokens", "8",
+                       "--json", str(tmp_path / "speed.json")])  # fmt: skip
+    found = json.loads((tmp_path / "speed.json").read_text())
+    assert found["identical"] == found["texts"] == 16
+    assert found["ratio"] == pytest.approx(found["loop"]["seconds"] / found["ours"]["seconds"])
     out = capsys.readouterr().out
     assert code == 0 and "identical texts: 16 of 16" in out
     assert re.search(r"ratio: \d+\.\d by the clock, \d+\.\d by processor time", out)

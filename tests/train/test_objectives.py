@@ -31,7 +31,8 @@ ARTICLE = Document(
     + "\n\nMethods\n\nSixteen men walked for thirty or sixty minutes before two meals. "
     "Blood was drawn before and after. We compared areas under the curve.\n\nConclusions\n\n"
     "Walking for sixty minutes before a meal did not lower lipids in these healthy men.\n\n"
-    + "The discussion goes on with other trials. They found small effects. " * 5,
+    + "The discussion goes on with other trials. They found small effects. "
+    * 5,
 )
 
 

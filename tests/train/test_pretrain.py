@@ -167,9 +167,7 @@ def test_the_exported_folder_is_a_bf16_t5_that_anyone_loads(work, tmp_path):
     assert record["parameters"] == sum(p.numel() for p in model.parameters())
     assert record["tokens"] == TINY.steps * TINY.rows * TINY.input_tokens
     trained = torch.load(tmp_path / "run/state.pt", weights_only=True)["model"]
-    assert all(
-        torch.equal(p, trained[n].to(torch.bfloat16)) for n, p in model.named_parameters()
-    )
+    assert all(torch.equal(p, trained[n].to(torch.bfloat16)) for n, p in model.named_parameters())
 
 
 def test_the_rate_warms_up_stays_and_falls_to_zero():
