@@ -6,6 +6,7 @@ Nothing here knows gradio or a model. Every text that a visitor or a model wrote
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,8 +18,13 @@ from summarizer.text import Cut
 
 ROUGE_NAMES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 
-# What stands in a column before its first word.
-_NOTHING_YET = "Choose an example, or paste a text and press Run."
+# What stands in a column before a text was given.
+_NOTHING_YET = {
+    "base": "The model on its own. Choose an example, or paste a text and press Run.",
+    "lora": "The same model with the adapter trained for this task.",
+}
+# The form that some questions come in: its marks tell a reader of the card nothing.
+_FORM = re.compile(r"SUBJECT:\s*(.*)\s+MESSAGE:\s*")
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def results(
     example: Example | None = None,
     rouge: RougeScores | None = None,
     *,
-    waiting: str = _NOTHING_YET,
+    waiting: str | None = None,
 ) -> str:
     """Both columns, what was not read, and an example's reference with the ROUGE against it."""
     columns = "".join(
@@ -66,7 +72,7 @@ def results(
             title,
             getattr(pair, side) if pair else None,
             rouge[side] if rouge else None,
-            waiting,
+            _NOTHING_YET[side] if waiting is None else waiting,
         )
         for side, label, title in (("base", "Base", titles.base), ("lora", "LoRA", titles.lora))
     )
@@ -182,7 +188,7 @@ def _card(row: Example, *, folded: bool) -> str:
 
 
 def _first_words(text: str, characters: int = 60) -> str:
-    line = " ".join(text.split())
+    line = " ".join(_FORM.sub(r"\1 · ", text).split())
     return line if len(line) <= characters else line[:characters].rsplit(" ", 1)[0] + " …"
 
 

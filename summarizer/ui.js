@@ -23,18 +23,6 @@
     if (event.target.closest("button.clear")) choose(task(event.target), null);
   });
 
-  // gradio's accordion does not say whether it is open.
-  for (const type of ["focusin", "click"]) {
-    document.addEventListener(type, (event) => {
-      const label = event.target.closest?.(".settings .label-wrap");
-      if (!label) return;
-      setTimeout(() => {
-        const open = label.nextElementSibling?.style.display !== "none";
-        label.setAttribute("aria-expanded", String(open));
-      });
-    });
-  }
-
   document.addEventListener("input", (event) => {
     if (!event.target.closest(".source .text, .source .section")) return;
     const panel = task(event.target);
@@ -42,6 +30,23 @@
     if (panel.querySelector(".summary:not(.empty)")) {
       panel.querySelector(".results").dataset.stale = "true";
     }
+  });
+
+  new MutationObserver(() => {
+    // gradio's accordion does not say whether it is open.
+    for (const label of document.querySelectorAll(".settings .label-wrap")) {
+      const open = String(label.classList.contains("open"));
+      if (label.getAttribute("aria-expanded") !== open) label.setAttribute("aria-expanded", open);
+    }
+    // An error below the fold of a small screen would be no answer at all.
+    for (const line of document.querySelectorAll('.status[data-state="error"]:not([data-told])')) {
+      line.dataset.told = "true";
+      line.scrollIntoView({ block: "nearest" });
+    }
+  }).observe(document, {
+    attributeFilter: ["class"],
+    childList: true,
+    subtree: true,
   });
 
   function choose(panel, chosen) {

@@ -259,7 +259,9 @@ class TaskTab:
         )
         self.ticket.change(None, js=f"() => reveal('task-{self.task.name}')", **direct)
         self.halt.click(self._stop, [self.ticket], [self.status, self.go, self.halt], **direct)
-        self.empty.click(self._clear, [self.ticket], [self.text, self.section, *begun], **direct)
+        # The text goes at once, in the browser: what is typed meanwhile must not go with it.
+        self.empty.click(None, None, [self.text, self.section], js="() => ['', '']", **direct)
+        self.empty.click(self._clear, [self.ticket], begun, **direct)
 
     def _begin(
         self, ticket: str | None, text: str | None, section: str | None, request: gr.Request
@@ -279,7 +281,7 @@ class TaskTab:
         return (
             self.runs.add(request.session_hash),
             markup.status("waiting", waiting),
-            markup.results(self.titles, example=example, waiting="…"),
+            markup.results(self.titles, example=example, waiting=waiting if ahead else "…"),
             gr.Button(interactive=False),
             gr.Button(interactive=True),
         )
@@ -366,7 +368,7 @@ class TaskTab:
     def _clear(self, ticket: str | None) -> tuple[Any, ...]:
         self.runs.stop(ticket, replaced=True)
         status = markup.status("idle", "Ctrl + Enter runs it too.")
-        return "", "", None, status, markup.results(self.titles), *_at_rest()
+        return None, status, markup.results(self.titles), *_at_rest()
 
     def _example(self, text: str | None, section: str | None) -> Example | None:
         """The example whose text and section these are, unedited, if there is one."""
@@ -402,7 +404,11 @@ class ResultsTab:
             halt = gr.Button("Stop", interactive=False, elem_classes="stop")
         status = gr.HTML("", apply_default_css=False)
         order = gr.Radio(
-            list(self._ORDERS), value=self._ORDERS[0], label="First", elem_classes="order"
+            list(self._ORDERS),
+            value=self._ORDERS[0],
+            label="Order",
+            visible=False,  # until there is something to order
+            elem_classes="order",
         )
         view = gr.HTML("", apply_default_css=False)
 
@@ -410,29 +416,35 @@ class ResultsTab:
         # A queue of its own: the engine's lock is free between batches, so single requests of
         # other visitors come in between.
         running = go.click(
-            self._run, [order], [status, view, go, halt], concurrency_id="examples", **private
+            self._run,
+            [order],
+            [order, status, view, go, halt],
+            concurrency_id="examples",
+            **private,
         )
         halt.click(self._stopped, None, [status, go, halt], cancels=[running], **private)
         order.change(self._sorted, [order], [view], queue=False, **private)
 
     def _run(self, order: str) -> Iterator[tuple[Any, ...]]:
         found, cancel = list(self._found), threading.Event()
+        shown = gr.Radio(visible=True)
         busy = gr.Button(interactive=False), gr.Button(interactive=True)
         try:
             if not found:
-                yield markup.status("writing", "Reading the examples …"), "", *busy
+                yield shown, markup.status("writing", "Reading the examples …"), "", *busy
                 rows = [{"input": row.input, "section": row.section} for row in self.rows]
                 for place, pair in self.engine.batch(
                     self.task.name, rows, batch_size=4, cancel=cancel
                 ):
                     found.append(_case(self.rows[place], pair))
                     line = f"{len(found)} of {len(rows)} examples."
-                    yield markup.status("writing", line), self._show(found, order), *_skip(2)
+                    cases = self._show(found, order)
+                    yield gr.skip(), markup.status("writing", line), cases, *_skip(2)
                 self._found = found
             line = f"Done: {len(found)} examples."
-            yield markup.status("done", line), self._show(found, order), *_at_rest()
+            yield shown, markup.status("done", line), self._show(found, order), *_at_rest()
         except ModelError as error:
-            yield markup.status("error", str(error)), gr.skip(), *_at_rest()
+            yield gr.skip(), markup.status("error", str(error)), gr.skip(), *_at_rest()
         finally:
             cancel.set()
 
@@ -550,7 +562,7 @@ def _footer(engine: Engine) -> str:
     return (
         f"<p>Backbone {escape(_backbone(engine))} on {escape(str(engine.device))} in "
         f"{escape(str(engine.dtype))}. The examples were written for this project. What you type "
-        "is not stored and leaves this server for nowhere.</p>"
+        "is not stored, and goes nowhere from this server.</p>"
     )
 
 
