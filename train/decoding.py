@@ -22,8 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from train.errors import UserError
-from train.recipe import load_recipe
+from train.errors import RecipeError, UserError
+from train.recipe import Recipe
+from train.strict import build
 
 BANS = (0, 3, 4, 6)  # no n-gram of so many tokens twice; 0 is no ban
 
@@ -53,12 +54,14 @@ def choose(adapter: Path, beams: Sequence[int] = ()) -> dict[str, Any]:
         raise UserError(f"{path} is missing: train the adapter with python -m train.run first.")
     record = json.loads(path.read_text(encoding="utf-8"))
     try:
-        recipe = load_recipe(record["recipe"]["name"])
-    except KeyError:
-        raise UserError(f"{path} names no recipe.") from None
+        recipe = build(Recipe, record["recipe"])
+    except (KeyError, RecipeError) as fault:
+        raise UserError(f"{path} holds no recipe of this version: {fault}") from None
     rows = load_validation(recipe)
     engine = Engine.load(recipe.backbone, {recipe.task: str(adapter)})
-    evaluation, metric = recipe.evaluation, recipe.evaluation.metric
+    evaluation = recipe.evaluation
+    # text is compared here, so a recipe that goes by the loss is taken at ROUGE-L
+    metric = "rougeL" if evaluation.metric == "loss" else evaluation.metric
     greedy = Decoding.from_dict(
         {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
     )

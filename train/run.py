@@ -30,6 +30,7 @@ from train.recipe import Recipe, check_installed, load_recipe, parse_overrides, 
 from train.strict import field_names
 
 # Values that say where and how long, not what: a run may change them and go on.
+PARTS = "parts.json"  # in the run folder: with how many epochs it went on, and from where
 _NOT_THE_RUN = (
     "output_dir",
     "run_dir",
@@ -197,14 +198,16 @@ def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
         elif record.is_file():
             held = json.loads(record.read_text(encoding="utf-8"))
             different = sorted(key for key in wanted if held.get(key) != wanted[key])
-            if different and any(run_dir.glob("checkpoint-*")):
+            if different == ["training.num_epochs"] and any(run_dir.glob("checkpoint-*")):
+                _note_part(run_dir, held, wanted)
+            elif different and any(run_dir.glob("checkpoint-*")):
                 key = different[0]
                 raise RunError(
                     f"{run_dir} holds checkpoints of another recipe ({key} is {held.get(key)} "
                     f"there, {wanted[key]} here): add --fresh to start over, or name another "
                     "--run_dir."
                 )
-            if different:
+            elif different:
                 shutil.rmtree(run_dir)
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
@@ -212,6 +215,20 @@ def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
         except (FileExistsError, NotADirectoryError, PermissionError) as fault:
             raise RunError(f"run_dir {run_dir} cannot be written: {fault.strerror}.") from None
     return run_dir
+
+
+def _note_part(run_dir: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Remember that a run goes on with another number of epochs, and so on another schedule.
+
+    A run may be made longer or shorter; the learning rate then follows the new schedule from the
+    checkpoint on. run.json tells the parts, as one run of the last part's epochs differs a little.
+    """
+    path, key = run_dir / PARTS, "training.num_epochs"
+    parts = json.loads(path.read_text()) if path.is_file() else [{"from": 0, key: held[key]}]
+    steps = [int(folder.name.rpartition("-")[2]) for folder in run_dir.glob("checkpoint-*")]
+    parts.append({"from": max(steps), key: wanted[key]})
+    write_json(path, parts)
+    say(f"Going on from step {max(steps)} with {wanted[key]} epochs instead of {held[key]}.")
 
 
 def _identity(recipe: Recipe) -> dict[str, Any]:
@@ -291,6 +308,8 @@ def _finish(
     from train.report import draw_curve, run_record
 
     record = run_record(recipe, trainer, rows, validation, source)
+    if (parts := Path(recipe.run_dir) / PARTS).is_file():
+        record["parts"] = json.loads(parts.read_text())
     if is_first_process():
         output = Path(recipe.output_dir)
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -362,6 +362,12 @@ def test_checkpoints_of_another_recipe_are_refused(tmp_path, train_now, recipe_f
     status, out, err = train_now("--lora_rank", "8", path=path)
     assert status == 1 and err.startswith("error: ") and err.count("\n") == 1
     assert "adapter.lora_rank is 4 there, 8 here" in err and "--fresh" in err
+    # A run may be made shorter or longer; its record then tells the parts.
+    status, out, err = train_now("--num_epochs", "2", path=path)
+    assert status == 0 and "with 2.0 epochs instead of 40.0" in out, err
+    first, second = record(tmp_path / "models" / "one")["parts"]
+    assert first == {"from": 0, "training.num_epochs": 40.0}
+    assert second["training.num_epochs"] == 2.0 and second["from"] >= 1
     # Another limit of time is no other recipe; --fresh starts over.
     status, out, _ = train_now("--lora_rank", "8", "--fresh", "--max_steps", "2", path=path)
     assert status == 0 and "Going on" not in out
