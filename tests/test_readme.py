@@ -44,3 +44,30 @@ def test_pictures_and_files_that_it_names_are_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_speeds_are_those_of_the_files_that_the_commands_write(tmp_path, monkeypatch):
+    columns = {
+        "tokens": {"input": 301},
+        "device": "cpu",
+        "threads": 2,
+        "seconds": {"both columns done": {"engine": 0.5, "plain": 1.5, "ratio": 3.0}},
+    }
+    space = {
+        "cores": 2,
+        "seconds_to_first_page": 11.4,
+        "seconds_of_the_summary": 0.61,
+        "peak_memory_bytes": 2**30,
+    }
+    for name, found in (("columns", columns), ("space", space)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(found))
+    monkeypatch.setattr(readme, "MEASURED", tmp_path)
+    block = readme.speed()
+    assert "a report of 301 tokens, on cpu with 2 threads" in block
+    assert "| both columns done | 0.50 s | 1.50 s | 3.0 |" in block
+    assert "first page after 11 s" in block and "0.6 s after" in block and "1.0 GiB" in block
+
+    (tmp_path / "columns.json").write_text(json.dumps(columns).replace("0.5", "0.9"))
+    assert "| 0.90 s |" in readme.speed() != block
+    monkeypatch.setattr(readme, "MEASURED", tmp_path / "nothing")
+    assert readme.speed() == ""

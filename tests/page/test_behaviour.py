@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from page.visiting import PHONE
+
 HOSTILE = (
     '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script><b>bold</b> '
     "**stars** # heading [link](http://example.com) ${window.hacked=3} {{7*7}} &amp; `tick` end"
@@ -175,6 +177,75 @@ def test_programs_find_one_endpoint_a_task_and_nothing_else(scripted):
     assert answer["lora"] == "the LoRA column says that"
     with pytest.raises(AppError, match="^The text is empty"):
         client.predict(" ", api_name="/radiology")
+
+
+def test_who_waits_reads_so_where_the_summaries_will_be(scripted, visit):
+    site = scripted(hold=2)
+    first, second = visit(site.url), visit(site.url, **PHONE)
+    first.text.fill("The lungs are clear.")
+    first.press("run")
+    first.find(".side.base .summary:not(.empty)").wait_for()
+    second.text.fill("The heart is normal.")
+    second.press("run")
+    second.status("waiting")
+    assert second.column("base") == "Waiting: 1 before this one."
+    site.script.go_on.set()
+    second.status("done")
+
+
+def test_an_error_is_in_sight_on_a_phone(scripted, visit):
+    visitor = visit(scripted().url, **PHONE)
+    visitor.button("run").evaluate("button => button.scrollIntoView({block: 'end'})")
+    visitor.press("run")
+    visitor.status("error")
+    line = visitor.find(".status")
+    visitor.page.wait_for_function(
+        """() => {
+            const box = document.querySelector(".task-radiology .status").getBoundingClientRect();
+            return box.top >= 0 && box.bottom <= window.innerHeight;
+        }"""
+    )
+    assert "The text is empty" in line.inner_text()
+
+
+def test_what_is_typed_after_clear_stays(scripted, visit):
+    visitor = visit(scripted().url)
+    visitor.run("The lungs are clear.")
+    visitor.press("clear")
+    visitor.page.wait_for_function(
+        "() => document.querySelector('.task-radiology .source textarea').value === ''"
+    )
+    visitor.text.fill("The heart is of normal size.")
+    visitor.status("idle")
+    visitor.page.wait_for_timeout(500)
+    assert visitor.text.input_value() == "The heart is of normal size."
+
+
+def test_results_run_every_example_and_order_them(scripted, visit):
+    from summarizer.tasks import get_task
+    from summarizer.ui import read_examples
+
+    rows = read_examples(get_task("radiology"))
+    text = rows[0].target
+    visitor = visit(scripted(base="nothing", lora=text).url)
+    visitor.page.get_by_role("tab", name="Results", exact=True).click()
+    order = visitor.page.locator(".results-tab .order").first
+    assert not order.is_visible()
+    visitor.page.get_by_role("button", name="Run all examples").first.click()
+    visitor.page.get_by_text(f"Done: {len(rows)} examples.").wait_for()
+    cases = visitor.page.locator(".results-tab .case")
+    assert cases.count() == len(rows)
+
+    def gains() -> list[float]:
+        return [float(case.split()[0]) for case in cases.locator("summary").all_inner_texts()]
+
+    assert gains() == sorted(gains(), reverse=True) and gains()[0] > 0 > gains()[-1]
+    order.get_by_text("LoRA loses most").click()
+    worst = cases.first.locator("summary b").get_by_text(f"{min(gains()):+.1f}")
+    worst.wait_for()
+    assert gains() == sorted(gains())
+    cases.first.locator("summary").click()
+    assert cases.first.get_by_text("Reference", exact=True).is_visible()
 
 
 # --- for every eye and hand --------------------------------------------------------------------

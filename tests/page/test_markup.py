@@ -70,6 +70,12 @@ def test_everything_written_by_somebody_is_escaped():
     assert html.count("&lt;script&gt;") >= 9
 
 
+def test_a_card_tells_the_question_and_not_the_form_it_came_in():
+    row = Example("q", "Gout", "SUBJECT: what to eat\nMESSAGE: I have gout.", "What to eat?")
+    html = markup.examples(get_task("question"), [row], 1)
+    assert "<span>what to eat · I have gout.</span>" in html
+
+
 def test_the_scores_line_names_n_split_decoding_and_interval():
     line = markup.scores_line(adapter(SCORES))
     for part in (

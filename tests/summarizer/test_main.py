@@ -147,11 +147,18 @@ def test_batch_writes_what_run_prints_and_shows_its_progress(command, tmp_path):
 
 
 @pytest.mark.parametrize("beams", [1, 2])
-def test_the_benchmark_compares_the_same_text(command, beams):
-    done = command("benchmark", "--repeat", 1, "--rows", 2, "--max-new-tokens", 6, "--beams", beams)
+def test_the_benchmark_compares_the_same_text(command, beams, tmp_path):
+    options = ("--repeat", 1, "--rows", 2, "--max-new-tokens", 6, "--beams", beams)
+    file = tmp_path / "measured" / "columns.json"
+    done = command("benchmark", *options, "--json", file)
     assert done.code == 0, done.err
     assert "the text is the same both ways" in done.out
     assert done.out.count("x\n") == 3  # three ratios
+    found = json.loads(file.read_text())
+    assert found["decoding"]["num_beams"] == beams and found["tokens"]["input"] > 100
+    assert len(found["seconds"]) == 3
+    for row in found["seconds"].values():
+        assert row["ratio"] == pytest.approx(row["plain"] / row["engine"])
 
 
 def test_the_benchmark_refuses_a_speed_that_changes_the_text(monkeypatch, command):
