@@ -26,11 +26,10 @@ FRESH = {
 def make(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", *arguments],
-        **{"cwd": ROOT, "env": FRESH, **more},
+        **{"cwd": ROOT, "env": FRESH, "timeout": 300, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
 
@@ -42,7 +41,7 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def test_make_app_from_a_fresh_clone_installs_once_and_serves(tmp_path):
+def test_both_commands_work_from_a_fresh_clone_and_install_once(tmp_path):
     folder = clone(tmp_path / "clone")
     env = FRESH | {"SUMMARIZER_PORT": str(free_port())}
     with serving(["make", "app"], env, cwd=folder) as app:
@@ -56,6 +55,15 @@ def test_make_app_from_a_fresh_clone_installs_once_and_serves(tmp_path):
     env = env | nowhere | {"SUMMARIZER_PORT": str(free_port())}
     with serving(["make", "app"], env, cwd=folder) as app:
         assert "Collecting" not in app.output() and "Requirement" not in app.output()
+
+    # The other command goes on from there: what the tests need, then the tests. One file of them
+    # here, as this one is among all of them.
+    some = "TESTS=tests/summarizer/test_tasks.py"
+    done = make("test", some, cwd=folder, timeout=1800)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout and "failed" not in done.stdout
+    done = make("test", some, cwd=folder, env=FRESH | nowhere)
+    assert done.returncode == 0 and "Collecting" not in done.stdout
 
 
 def test_a_changed_pin_installs_again(tmp_path):
