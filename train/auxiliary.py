@@ -9,7 +9,7 @@ little else answers an ankle with "no acute cardiopulmonary abnormality". The co
 consumers' questions are about a thousand each: too few to learn that a drug's name must be carried
 over. So the adapters also learn from
 
-    radiology-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
+    radiology-grammar.jsonl, chest-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
                                  pairs drawn from the grammars of train/grammar (train.synthetic)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
@@ -150,6 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
+    write(options.out / "chest-grammar.jsonl", reports(options.count, name="chest"))
     write(options.out / "dialogue-grammar.jsonl", conversations(options.count))
     write(options.out / "question-grammar.jsonl", questions(options.count, topics(documents)))
     return 0

@@ -99,7 +99,7 @@ def shape_of(recipe: Recipe) -> Shape:
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     with torch.device("meta"):
         model = factory.from_config(config)
-        linear, encoder = _linear_weights(model)
+        linear, encoder = linear_weights(model)
         if recipe.adapter.method == "lora":
             try:
                 model = get_peft_model(model, lora_config(recipe))
@@ -219,7 +219,7 @@ def _longest(recipe: Recipe, load: Load) -> tuple[float, float]:
     return float(recipe.max_input_tokens or 0), float(recipe.max_target_tokens or 0)
 
 
-def _linear_weights(model: Any) -> tuple[int, int]:
+def linear_weights(model: Any) -> tuple[int, int]:
     """Weights that tokens are multiplied with, all of them and the encoder's."""
     import torch
 

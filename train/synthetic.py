@@ -72,6 +72,7 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
         elif rng.random() < 0.85 or not findings:
             findings.append(rng.choice(topic["normal"]).format(**values))
     opening = rng.choice(examination["opening"]).format(**whole)
+    findings = [finding for finding in findings if finding]
     text = " ".join([opening, *findings] if opening else findings)
     if rng.random() < 0.15:
         text = "\n".join([opening, *findings] if opening else findings)
@@ -82,13 +83,14 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
     return text, "\n".join(points)
 
 
-def reports(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
+def reports(count: int, seed: int = 0, name: str = "radiology") -> Iterator[dict[str, str]]:
     """`count` rows, examinations in turn, no text twice: `id`, `input`, `target`, `modality`, `source`."""
     rng = random.Random(seed)
-    examinations = list(grammar("radiology").items())
+    source = "grammar" if name == "radiology" else f"{name}-grammar"
+    examinations = list(grammar(name).items())
     seen: set[str] = set()
     for number in range(count):
-        name, examination = examinations[number % len(examinations)]
+        modality, examination = examinations[number % len(examinations)]
         for _ in range(50):  # an examination with little to vary may run out of new reports
             text, target = report(rng, examination)
             if text not in seen:
@@ -97,11 +99,11 @@ def reports(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
             continue
         seen.add(text)
         yield {
-            "id": f"grammar-{number}",
+            "id": f"{source}-{number}",
             "input": text,
             "target": target,
-            "modality": name,
-            "source": "grammar",
+            "modality": modality,
+            "source": source,
         }
 
 

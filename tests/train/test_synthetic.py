@@ -14,6 +14,7 @@ from train.objectives import Document
 TOPICS = ["Alport syndrome", "Gaucher disease", "hereditary angioedema"]
 DRAWN = {
     "radiology": lambda count, seed=0: synthetic.reports(count, seed),
+    "chest": lambda count, seed=0: synthetic.reports(count, seed, "chest"),
     "dialogue": lambda count, seed=0: synthetic.conversations(count, seed),
     "question": lambda count, seed=0: synthetic.questions(count, TOPICS, seed),
 }
@@ -47,14 +48,19 @@ def passages(text: str, words: int = 12) -> set[tuple[str, ...]]:
 
 def test_no_example_of_the_page_is_drawn(task, rows):
     drawn = set().union(*(passages(row["input"]) | passages(row["target"]) for row in rows))
-    for line in Path(f"examples/{task}.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (
+        Path(f"examples/{'radiology' if task == 'chest' else task}.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    ):
         example = json.loads(line)
         assert not drawn & (passages(example["input"]) | passages(example["target"])), example["id"]
 
 
-def test_a_report_s_impression_tells_what_is_not_normal_and_that_alone():
-    rules = synthetic.grammar("radiology")
-    for row in synthetic.reports(400):
+@pytest.mark.parametrize("name", ["radiology", "chest"])
+def test_a_report_s_impression_tells_what_is_not_normal_and_that_alone(name):
+    rules = synthetic.grammar(name)
+    for row in synthetic.reports(400, name=name):
         examination = rules[row["modality"]]
         marks = {
             finding: re.sub(r"\{\w+\}", ".+?", re.escape(finding).replace("\\{", "{").replace("\\}", "}"))
