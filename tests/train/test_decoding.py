@@ -34,30 +34,6 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
     assert ban == best["decoding"]["no_repeat_ngram_size"]
 
 
-def test_a_ban_on_repetition_holds(train_now, tmp_path: Path) -> None:
-    """An untrained model repeats itself; with a ban no 3 tokens come twice."""
-    from dataclasses import replace
-
-    from summarizer.generate import Engine
-
-    assert train_now(training__num_epochs=1, decoding={"max_new_tokens": 40}, evaluation__metric="rougeL")[0] == 0
-    run = json.loads((tmp_path / "models/tiny/run.json").read_text())
-    engine = Engine.load(run["recipe"]["backbone"], {"radiology": str(tmp_path / "models/tiny")})
-    plain = engine.task("radiology").decoding
-    tokenizer = engine._backbone.tokenizer
-    row = {"input": "No acute findings. The heart is large."}
-
-    def repeated(ban: int) -> bool:
-        pair = engine.run(
-            "radiology", row["input"], decoding=replace(plain, no_repeat_ngram_size=ban)
-        )
-        ids = tokenizer(pair.lora.text, add_special_tokens=False)["input_ids"]
-        grams = [tuple(ids[i : i + 3]) for i in range(len(ids) - 2)]
-        return len(set(grams)) < len(grams)
-
-    assert not repeated(3)
-
-
 def test_a_folder_without_a_record_is_told(tmp_path: Path, capsys) -> None:
     assert main([str(tmp_path)]) == 1
     assert "run.json is missing" in capsys.readouterr().err
