@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,11 +17,9 @@ from typing import Any
 from summarizer.tasks import get_task, section_name
 from summarizer.text import clean
 from train.errors import DataError
+from train.masks import without_masks
 from train.recipe import DataFile, Recipe
 from train.scaling import augment
-
-_MASK = re.compile(r"XXXX|\[\*\*")
-_XRAY_MASK = re.compile(r"\bx-\s?XXXX", re.IGNORECASE)
 
 
 @dataclass
@@ -136,7 +133,8 @@ def _read(
         row = _with_segments(recipe, path, number, row)
         reason = _left_out(file, recipe, row, masks_dropped=masks_dropped)
         if reason is None:
-            row["input"], row["target"] = clean(row["input"]), clean(row["target"])
+            target = without_masks(row["target"]) if masks_dropped else row["target"]
+            row["input"], row["target"] = clean(row["input"]), clean(target)
             if not row["input"] or not row["target"]:
                 reason = "empty input or target"
         if reason is not None:
@@ -177,14 +175,9 @@ def _left_out(
             )
         if row["style"] != cluster:
             return "another cluster of style"
-    if masks_dropped and names_mask(row["target"]):
-        return "target names a mask"
+    if masks_dropped and without_masks(row["target"]) is None:
+        return "target not readable without its masks"
     return None
-
-
-def names_mask(text: str) -> bool:
-    """Whether a de-identification mask stands where a word was ("x-XXXX" is "x-ray": no mask)."""
-    return bool(_MASK.search(_XRAY_MASK.sub("x-ray", text)))
 
 
 def file_sha256(path: Path) -> str:
