@@ -11,6 +11,7 @@ over. So the adapters also learn from
 
     radiology-grammar.jsonl, chest-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
                                  pairs drawn from the grammars of train/grammar (train.synthetic)
+    mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -29,7 +30,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from train.objectives import HEADING, Document, content_words, salient, sentences
+from train.objectives import (
+    HEADING,
+    Document,
+    as_conversation,
+    content_words,
+    salient,
+    sentences,
+)
 from train.pretrain import read_documents
 from train.synthetic import conversations, questions, reports
 
@@ -110,6 +118,71 @@ def pairs(documents: list[Document], seed: int = 0) -> Iterator[dict[str, str]]:
             }
 
 
+# headings of MTSamples' notes -> sections of the dialogue task
+NOTE_HEADINGS = {
+    "HISTORY OF PRESENT ILLNESS": "GENHX",
+    "HISTORY": "GENHX",
+    "BRIEF HISTORY": "GENHX",
+    "PAST MEDICAL HISTORY": "PASTMEDICALHX",
+    "PAST SURGICAL HISTORY": "PASTSURGICAL",
+    "SOCIAL HISTORY": "FAM/SOCHX",
+    "FAMILY HISTORY": "FAM/SOCHX",
+    "MEDICATIONS": "MEDICATIONS",
+    "CURRENT MEDICATIONS": "MEDICATIONS",
+    "ALLERGIES": "ALLERGY",
+    "CHIEF COMPLAINT": "CC",
+    "REVIEW OF SYSTEMS": "ROS",
+    "PHYSICAL EXAMINATION": "EXAM",
+    "PHYSICAL EXAM": "EXAM",
+    "ASSESSMENT": "ASSESSMENT",
+    "IMPRESSION": "ASSESSMENT",
+    "PLAN": "PLAN",
+    "RECOMMENDATIONS": "PLAN",
+    "DISPOSITION": "DISPOSITION",
+    "LABORATORY DATA": "LABS",
+    "SUBJECTIVE": "GENHX",
+}
+
+
+def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, str]]:
+    """Rows: a section of a note, and before it the conversation that it might have come from.
+
+    The conversation is the section's own sentences, said by doctor and patient in turn
+    (`objectives.as_conversation`), so whatever the note says was said. Every second one goes on
+    with another section of the same note, which is not asked for.
+    """
+    rng = random.Random(seed)
+    for number, document in enumerate(documents):
+        if document.source != "mtsamples":
+            continue
+        found = list(HEADING.finditer(document.text))
+        sections: list[tuple[str, str]] = []
+        for place, heading in enumerate(found):
+            end = found[place + 1].start() if place + 1 < len(found) else len(document.text)
+            text = document.text[heading.end() : end].strip()
+            name = NOTE_HEADINGS.get(heading[1].strip())
+            if name and 20 < len(text) < 1200:
+                sections.append((name, text))
+        for place, (name, text) in enumerate(sections):
+            said = _told(rng, text)
+            others = [part for part in sections if part[0] != name]
+            if others and rng.random() < 0.5:
+                more = _told(rng, rng.choice(others)[1])
+                said = "\n".join([said, more] if rng.random() < 0.5 else [more, said])
+            yield {
+                "id": f"mtsamples-note-{number}-{place}",
+                "input": said,
+                "target": text,
+                "section": name,
+                "source": "mtsamples-notes",
+            }
+
+
+def _told(rng: random.Random, section: str) -> str:
+    """The section as a conversation, without the turns that its list numbers would become."""
+    return re.sub(r"(?m)^(?:\w+:|\[\w+\])[ \d.)]*$\n?", "", as_conversation(rng, section)).strip()
+
+
 ASKED = re.compile(
     r"^What (?:is \(are\)|are the (?:symptoms|treatments) (?:of|for)|causes) ([^?\n]{4,60}?) ?\?",
     re.MULTILINE,
@@ -138,7 +211,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("data/pretraining"), help="prepared text")
     parser.add_argument("--out", type=Path, default=Path("data/aux"), help="folder to write to")
-    parser.add_argument("--count", type=int, default=2000, help="pairs of each grammar (2000)")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=2000,
+        help="pairs of each grammar, of conversations three times as many (2000)",
+    )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
     if not text.exists():
@@ -151,8 +229,10 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
     write(options.out / "chest-grammar.jsonl", reports(options.count, name="chest"))
-    write(options.out / "dialogue-grammar.jsonl", conversations(options.count))
-    write(options.out / "question-grammar.jsonl", questions(options.count, topics(documents)))
+    named = topics(documents)
+    write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
+    write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
+    write(options.out / "question-grammar.jsonl", questions(options.count, named))
     return 0
 
 

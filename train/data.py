@@ -20,6 +20,7 @@ from train.errors import DataError
 from train.masks import without_masks
 from train.recipe import DataFile, Recipe
 from train.scaling import augment
+from train.support import supported
 
 
 @dataclass
@@ -135,6 +136,10 @@ def _read(
         if reason is None:
             target = without_masks(row["target"]) if masks_dropped else row["target"]
             row["input"], row["target"] = clean(row["input"]), clean(target)
+            if masks_dropped and file.supported is not None:
+                target = supported(row["target"], row["input"], file.supported)
+                reason = "target not borne out by its input" if target is None else None
+                row["target"] = target or row["target"]
             if not row["input"] or not row["target"]:
                 reason = "empty input or target"
         if reason is not None:

@@ -48,6 +48,8 @@ class DataFile:
     weight: float = 1.0  # copies of each row in an epoch; a fraction is drawn anew every epoch
     sources: list[str] | None = None  # keep only these
     sections: list[str] | None = None  # keep only these (canonical names)
+    # leave out target sentences of whose words the input holds less than this share (train.support)
+    supported: float | None = None
 
     @classmethod
     def from_text(cls, text: str) -> DataFile:
@@ -302,6 +304,11 @@ def _check_ranges(recipe: Recipe) -> None:
         raise RecipeError(
             f"section_dropout is a share from 0 to 1, not {recipe.data.section_dropout}."
         )
+    for file in recipe.data.train:
+        if file.supported is not None and not 0 < file.supported <= 1:
+            raise RecipeError(
+                f"supported of {file.path} is a share above 0, up to 1, not {file.supported}."
+            )
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")

@@ -111,7 +111,10 @@ def reports(count: int, seed: int = 0, name: str = "radiology") -> Iterator[dict
 
 
 class Filler:
-    """Fills slots from lists: {drug} and {drug2} differ, {Drug} is {drug} with a capital."""
+    """Fills slots from lists: {drug} and {drug2} differ, {Drug} is {drug} with a capital.
+
+    A value may have two faces, "said|written": the first text gets the one, the others the other.
+    """
 
     SLOT = re.compile(r"\{(\w+?)(\d?)\}")
 
@@ -126,62 +129,150 @@ class Filler:
         """
         drawn: dict[str, str] = {}
 
-        def value(match: re.Match[str]) -> str:
+        def value(match: re.Match[str], face: int) -> str:
             name, key = match[1].lower(), (match[1] + match[2]).lower()
             if key not in drawn:
                 used = self.used.setdefault(name, [])
                 left = [v for v in self.lists[name] if v not in used] or list(self.lists[name])
                 drawn[key] = self.rng.choice(left)
                 used.append(drawn[key])
-            return capital(drawn[key]) if match[1][0].isupper() else drawn[key]
+            faces = drawn[key].split("|")
+            word = faces[min(face, len(faces) - 1)]
+            return capital(word) if match[1][0].isupper() else word
 
-        return [self.SLOT.sub(value, text) for text in texts]
-
-
-def conversation(rng: random.Random, rules: dict[str, Any], name: str) -> tuple[str, str]:
-    """(conversation, section `name` of the note)."""
-    section = rules["sections"][name]
-    lists = {**rules["slots"], "pain": [str(n) for n in range(2, 11)]}
-    filler = Filler(rng, lists)
-    if "none" in section and rng.random() < 0.2:
-        facts = [rng.choice(section["none"])]
-    elif section.get("whole"):
-        facts = [section["facts"][0]]
-        rest = section["facts"][1:]
-        keep = sorted(rng.sample(range(len(rest)), rng.randrange(1, 6)))
-        facts += [rest[i] for i in keep]
-    else:
-        least, most = section["some"]
-        facts = rng.choices(section["facts"], k=rng.randrange(least, most + 1))
-    turns: list[str] = [rng.choice(rules["greetings"])] if rng.random() < 0.35 else []
-    told: list[str] = []
-    for fact in facts:
-        said, written = filler.fill(*fact)
-        if written in told:
-            continue
-        turns.append(said)
-        told.append(capital(written))
-        if rng.random() < 0.3:
-            turns.append(rng.choice(rules["fillers"]))
-    doctor, patient = SPEAKERS[0]
-    lines = "\n".join(turns).split("\n")
-    lines = [line.replace("D:", f"{doctor}:").replace("P:", f"{patient}:") for line in lines]
-    text = "\n".join(lines)
-    if rng.random() < 0.5:  # numbers as they are spoken
-        text = spell_numbers(rng, text)
-    return text, " ".join(told)
+        return [
+            self.SLOT.sub(lambda match, face=place: value(match, face), text)
+            for place, text in enumerate(texts)
+        ]
 
 
-def conversations(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Up to `count` rows, no text twice: `id`, `input`, `target`, `section`, `source`."""
-    rng, rules = random.Random(seed), grammar("dialogue")
-    names = list(rules["sections"])
+SYLLABLES = "ba be bri ca cel cor da den dol el fen flu gli ka lam lo mar met na nor ox pra qui ra ril sa sol ta tri va vel xi zan zo".split()  # fmt: skip
+ENDINGS = "dine lol mab mide nib pam pril statin tan tide vir xin zole zine".split()
+
+ALONE, AMONG_OTHERS, VISIT = 0.5, 0.3, 0.2  # shares: one section; it and others; a whole visit
+
+
+def invented(rng: random.Random) -> str:
+    """A drug's name that nobody has heard: it can only be copied."""
+    return "".join(rng.choices(SYLLABLES, k=rng.randrange(1, 3))) + rng.choice(ENDINGS)
+
+
+class Encounter:
+    """One conversation in the making: who speaks, what may be named, what was said and told."""
+
+    def __init__(self, rng: random.Random, rules: dict[str, Any], topics: Sequence[str] = ()):
+        self.rng, self.rules = rng, rules
+        slots = rules["slots"]
+        self.gender = rng.choice(["any", "any", "male", "female"])
+        pronouns = {"any": ("The patient", "the patient's"), "male": ("He", "his"),
+                    "female": ("She", "her")}[self.gender]  # fmt: skip
+        self.filler = Filler(
+            rng,
+            {
+                **slots,
+                "drug": [*slots["drug"], *(invented(rng) for _ in range(len(slots["drug"]) // 3))],
+                "allergen": [*slots["allergen"], *(invented(rng) for _ in range(6))],
+                "condition": [*slots["condition"], *rng.sample(list(topics), min(15, len(topics)))],
+                "pain": [str(n) for n in range(2, 11)],
+                "pt": [pronouns[0]],
+                "his": [pronouns[1]],
+            },
+        )
+        self.turns: list[str] = []
+        if self.gender != "any" or rng.random() < 0.3:
+            self.turns += self.filler.fill(rng.choice(rules["greetings"][self.gender]))
+
+    def go_through(self, name: str) -> list[str]:
+        """Section `name` is talked about; what the note then says of it."""
+        rng, section = self.rng, self.rules["sections"][name]
+        if "none" in section and rng.random() < 0.15:
+            facts = [rng.choice(section["none"])]
+        elif section.get("whole"):
+            first = rng.randrange(3)
+            rest = section["facts"][3:]
+            keep = sorted(rng.sample(range(len(rest)), rng.randrange(1, 7)))
+            facts = [section["facts"][first], *(rest[i] for i in keep)]
+        else:
+            least, most = section["some"]
+            count = min(rng.randrange(least, most + 1), len(section["facts"]))
+            facts = rng.sample(section["facts"], count)
+        written: list[str] = []
+        groups: set[str] = set()
+        for said, told, *group in facts:
+            if groups & set(group):
+                continue
+            groups |= set(group)
+            said, told = self.filler.fill(said, told)
+            self.turns.append(said)
+            written.append(capital(told))
+            if rng.random() < 0.25:
+                self.turns.append(rng.choice(self.rules["fillers"]))
+        return written
+
+    def text(self, *, visit: bool) -> str:
+        """The turns as a transcript."""
+        rng = self.rng
+        doctor, patient = SPEAKERS[-1] if visit and rng.random() < 0.8 else SPEAKERS[0]
+        lines = []
+        for line in "\n".join(self.turns).split("\n"):
+            speaker, words = line[:2], line[3:]
+            name = doctor if speaker == "D:" else patient
+            if doctor.startswith("["):  # as speech recognition writes
+                spaced = re.sub(r"([.,?])", r" \1", words.lower())
+                lines.append(f"{name} {spaced}")
+            else:
+                lines.append(f"{name}: {words}")
+        text = "\n".join(lines)
+        return spell_numbers(rng, text) if rng.random() < 0.6 else text
+
+
+def conversation(
+    rng: random.Random, rules: dict[str, Any], topics: Sequence[str] = ()
+) -> tuple[str, str, str]:
+    """(conversation, section or part of the note that is asked for, what it says)."""
+    encounter = Encounter(rng, rules, topics)
+    way = rng.random()
+    if way >= ALONE + AMONG_OTHERS:
+        return _visit(rng, rules, encounter)
     # sections with more to say come more often
-    weights = [len(rules["sections"][name]["facts"]) + 1 for name in names]
+    names = list(rules["sections"])
+    asked = rng.choices(names, [len(rules["sections"][name]["facts"]) + 1 for name in names])[0]
+    through = [asked]
+    if way >= ALONE:
+        others = [name for name, _ in rules["visit"] if name != asked]
+        through = rng.sample(others, rng.randrange(1, 4))
+        through.insert(rng.randrange(len(through) + 1), asked)
+    told = {name: encounter.go_through(name) for name in through}
+    return encounter.text(visit=False), asked, " ".join(told[asked])
+
+
+def _visit(rng: random.Random, rules: dict[str, Any], encounter: Encounter) -> tuple[str, str, str]:
+    told = {
+        name: encounter.go_through(name) for name, chance in rules["visit"] if rng.random() < chance
+    }
+    possible = [part for part, held in rules["parts"].items() if set(held) & set(told)]
+    part = rng.choice(possible)
+    headings = rules["parts"][part]
+    paragraphs: dict[str, list[str]] = {}
+    for name, written in told.items():
+        if name in headings:
+            paragraphs.setdefault(headings[name], []).extend(written)
+    target = "\n\n".join(f"{title}\n\n{' '.join(said)}" for title, said in paragraphs.items())
+    return encounter.text(visit=True), part, target
+
+
+def conversations(
+    count: int, topics: Sequence[str] = (), seed: int = 0
+) -> Iterator[dict[str, str]]:
+    """Up to `count` rows, no text twice: `id`, `input`, `target`, `section`, `source`.
+
+    Args:
+        topics: names of conditions that may come up beside the grammar's.
+    """
+    rng, rules = random.Random(seed), grammar("dialogue")
     seen: set[str] = set()
     for number in range(count):
-        name = rng.choices(names, weights)[0]
-        text, target = conversation(rng, rules, name)
+        text, asked, target = conversation(rng, rules, topics)
         if text in seen:
             continue
         seen.add(text)
@@ -189,7 +280,7 @@ def conversations(count: int, seed: int = 0) -> Iterator[dict[str, str]]:
             "id": f"grammar-{number}",
             "input": text,
             "target": target,
-            "section": name,
+            "section": asked,
             "source": "grammar",
         }
 

@@ -168,6 +168,10 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
         ("task: radiology\nlora_rank: 8\n", "lora_rank is not a key"),
         ("task: radiology\nadapter:\n  rank: 8\n", "adapter.rank is not a key"),
         ("task: radiology\nadapter: 8\n", "adapter must hold keys"),
+        (
+            "task: dialogue\ndata:\n  train: [{path: a.jsonl, supported: 1.5}]\n",
+            "supported of a.jsonl is a share above 0",
+        ),
         ("name: x\n", "task is missing"),
         ("- a\n", "must hold keys and values"),
         ("a: [", "is not valid YAML"),

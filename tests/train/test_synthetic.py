@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from train import synthetic
-from train.auxiliary import conclusion, main, quoted, topics
+from train.auxiliary import conclusion, main, quoted, told_notes, topics
 from train.objectives import Document
 
 TOPICS = ["Alport syndrome", "Gaucher disease", "hereditary angioedema"]
 DRAWN = {
     "radiology": lambda count, seed=0: synthetic.reports(count, seed),
     "chest": lambda count, seed=0: synthetic.reports(count, seed, "chest"),
-    "dialogue": lambda count, seed=0: synthetic.conversations(count, seed),
+    "dialogue": lambda count, seed=0: synthetic.conversations(count, TOPICS, seed),
     "question": lambda count, seed=0: synthetic.questions(count, TOPICS, seed),
 }
 
@@ -82,14 +82,63 @@ def test_a_report_s_impression_tells_what_is_not_normal_and_that_alone(name):
 
 def test_what_a_conversation_s_note_names_was_said():
     rules = synthetic.grammar("dialogue")
-    names = [
-        v for slot in ("drug", "allergen", "condition", "surgery") for v in rules["slots"][slot]
-    ]
-    for row in synthetic.conversations(400):
-        for name in names:
-            if re.search(rf"\b{re.escape(name)}\b", row["target"], re.IGNORECASE):
-                said = row["input"].lower().replace("type two", "type 2")  # numbers are spoken
-                assert name.lower() in said, (name, row)
+    slots = "drug allergen condition diagnosis job vaccine".split()
+    faces = [value.split("|") for slot in slots for value in rules["slots"][slot]]
+    spoken: dict[str, set[str]] = {}
+    for said, *written in [*faces, *([topic] for topic in TOPICS)]:
+        spoken.setdefault((written or [said])[0].lower(), set()).add(said.lower())
+    found = 0
+    for row in synthetic.conversations(400, TOPICS):
+        heard = re.sub(r" (?=[.,?])", "", row["input"].lower())
+        for name, ways in spoken.items():
+            if len(name) > 5 and re.search(rf"\b{re.escape(name)}\b", row["target"].lower()):
+                longer = [n for n in spoken if name in n and n != name]
+                ways = ways.union(*(spoken[n] for n in longer))
+                found += 1
+                assert any(way in heard for way in {name, *ways}) or "type two" in heard, (
+                    name,
+                    row,
+                )
+    assert found > 300
+
+
+def test_a_note_does_not_contradict_itself_about_a_habit():
+    for row in synthetic.conversations(2000):
+        habits = re.findall(r"does not smoke|has smoked|quit smoking|Former smoker|No tobacco", row["target"])  # fmt: skip
+        assert len(habits) < 2, row
+
+
+def test_a_part_of_a_visit_tells_only_what_belongs_to_it():
+    rules = synthetic.grammar("dialogue")
+    parts = {
+        "subjective",
+        "objective_exam",
+        "objective_results",
+        "assessment_and_plan",
+        "full_note",
+    }
+    seen = set()
+    for row in synthetic.conversations(600):
+        if row["section"] not in parts:
+            continue
+        seen.add(row["section"])
+        headings = re.findall(r"(?m)^[A-Z ]+$", row["target"])
+        assert headings and len(set(headings)) == len(headings), row
+        assert set(headings) <= set(rules["parts"][row["section"]].values()), row
+    assert seen == parts
+
+
+def test_half_of_the_conversations_hold_more_than_the_section_that_is_asked_for():
+    rows = list(synthetic.conversations(400))
+    plans = [row for row in rows if "Come back and see me" in row["input"]]
+    elsewhere = [row for row in plans if "ollow up" not in row["target"]]
+    assert 0.2 < len(elsewhere) / len(plans) < 0.9
+
+
+def test_a_drug_that_nobody_knows_is_copied():
+    rng = random.Random(0)
+    names = {synthetic.invented(rng) for _ in range(300)}
+    assert len(names) > 200 and all(re.fullmatch("[a-z]{5,}", name) for name in names)
 
 
 def test_a_question_s_focus_is_in_the_message():
@@ -108,6 +157,15 @@ def test_slots_agree_and_differ_where_they_are_numbered():
     said, written = filler.fill("I take {drug} and {drug2}.", "{Drug}, {drug2}.")
     first, second = re.fullmatch(r"I take (\w+) and (\w+)\.", said).groups()
     assert first != second and written == f"{first.capitalize()}, {second}."
+
+
+def test_a_slot_with_two_faces_is_said_in_one_and_written_in_the_other():
+    filler = synthetic.Filler(random.Random(0), {"condition": ["high blood pressure|hypertension"]})
+    assert filler.fill("I have {condition}.", "{Condition}.", "No {condition}.") == [
+        "I have high blood pressure.",
+        "Hypertension.",
+        "No hypertension.",
+    ]
 
 
 NOTE = Document(
@@ -136,6 +194,23 @@ def test_quoted_are_the_sentences_that_are_not_normal():
         assert "normal" not in wanted and "intact" not in wanted
         for line in wanted.splitlines():
             assert re.sub(r"^\d\. ", "", line) in given
+
+
+def test_a_note_s_section_is_told_and_asked_for_by_its_name():
+    note = Document(
+        "mtsamples",
+        "Knee pain\nA visit.\n\nHISTORY OF PRESENT ILLNESS: The patient is a 44-year-old woman with "
+        "pain in the left knee. She denies a fall.\n\nMEDICATIONS: 1. Naproxen 500 mg twice daily.\n"
+        "2. Omeprazole 20 mg daily.\n\nSIGNATURE: Not a section of the task's.",
+    )
+    rows = list(told_notes([note, Document("medquad", note.text)]))
+    assert [row["section"] for row in rows] == ["GENHX", "MEDICATIONS"]
+    assert rows[0]["target"].endswith("She denies a fall.") and "knee" in rows[0]["input"]
+    for row in rows:
+        assert "SIGNATURE" not in row["input"]
+        turns = row["input"].split("\n")
+        assert all(re.match(r"(?:Doctor:|Patient:|\[doctor\]|\[patient\]) .*[a-z]", t) for t in turns), turns  # fmt: skip
+    assert rows == list(told_notes([note]))
 
 
 def test_topics_are_those_of_the_pages_questions():
