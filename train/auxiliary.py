@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--count",
         type=int,
         default=2000,
-        help="pairs of each grammar, of conversations three times as many (2000)",
+        help="pairs of a grammar, twice as many questions, three times as many conversations (2000)",
     )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     named = topics(documents)
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
-    write(options.out / "question-grammar.jsonl", questions(options.count, named))
+    write(options.out / "question-grammar.jsonl", questions(2 * options.count, named))
     return 0
 
 
