@@ -332,6 +332,9 @@ def _check_backbone_files(source: str, path: Path) -> None:
 
 
 def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
+    from summarizer.hub import HubError
+    from summarizer.hub_files import check_config
+
     path, revision = resolve(source, "adapter")
     if not (path / ADAPTER_CONFIG).is_file():
         raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_CONFIG} is missing.")
@@ -344,13 +347,10 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
             )
         raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_WEIGHTS} is missing.")
     config = _read_json(path / ADAPTER_CONFIG)
-    if str(config.get("peft_type", "")).upper() != "LORA":
-        raise ModelError(
-            f"The adapter {source} is of the type {config.get('peft_type')}, and only LoRA is used."
-        )
-    rank = config.get("r")
-    if not isinstance(rank, int) or rank < 1:
-        raise ModelError(f"The adapter {source} gives no rank in {ADAPTER_CONFIG}.")
+    try:
+        check_config(f"The adapter {source}", config)
+    except HubError as error:
+        raise ModelError(str(error)) from None
     run = _read_json(path / "run.json", optional=True)
     scores = _read_json(path / "scores.json", optional=True)
     base = str(config.get("base_model_name_or_path") or "")
@@ -359,7 +359,7 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
         name,
         str(path),
         base,
-        rank,
+        config["r"],
         revision,
         run,
         scores,
@@ -407,9 +407,16 @@ def _check_belongs(
             raise ModelError(
                 f"{other}: {match['module']} has size {wanted}, the adapter's {found}."
             )
-    recorded = ((run or {}).get("base") or {}).get("sha256")
-    if recorded and recorded != weights_sha256(backbone.path):
-        raise ModelError(f"{other}: its run record names other weights of the same shape.")
+    of_run = (run or {}).get("base") or {}
+    recorded = of_run.get("sha256") if isinstance(of_run, Mapping) else None
+    if recorded:
+        if recorded != weights_sha256(backbone.path):
+            raise ModelError(f"{other}: its run record names other weights of the same shape.")
+        return
+    # Without a record a name is all there is; a folder's says nothing of what is in it.
+    names = [text.partition("@")[0].casefold() for text in (base, backbone.name)]
+    if names[0] != names[1] and all(is_hub_id(n) and not Path(n).is_dir() for n in names):
+        raise ModelError(f"{other}: nothing beside it says that both have the same weights.")
 
 
 def _check_all_weights_came(model: Any, name: str, path: str) -> None:

@@ -76,7 +76,9 @@ def card(
         if record.config is None:
             return _base_card(record, name)
         return _adapter_card(record, name, base, base_revision)
-    except (AttributeError, KeyError, TypeError) as error:
+    except RecordError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(
             f"run.json or scores.json in {folder} does not have the shape that training and "
             f"scoring write ({type(error).__name__}: {error}): write them again."

@@ -1,5 +1,6 @@
 """Loading: folders of every right shape load, every wrong one is refused in one sentence."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -279,7 +280,40 @@ def test_an_adapter_that_replaces_whole_modules(backbone, tiny, tmp_path):
         Path(tiny.backbone), tmp_path / "a", seed=1, target_modules=["q"],
         modules_to_save=["lm_head"],
     )  # fmt: skip
+    assert "asks for modules_to_save" in refusal(load_adapters, backbone, {"a": str(adapter)})
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "modules_to_save": None}))
     assert "not LoRA's" in refusal(load_adapters, backbone, {"a": str(adapter)})
+
+
+def test_an_adapter_that_would_change_the_base_as_it_is_loaded(backbone, adapter_copy):
+    """The left column would no longer be the base."""
+    config = json.loads((adapter_copy / "adapter_config.json").read_text())
+    changed = json.dumps({**config, "init_lora_weights": "pissa"})
+    (adapter_copy / "adapter_config.json").write_text(changed)
+    assert "changes the base when loaded" in refusal(
+        load_adapters, backbone, {"a": str(adapter_copy)}
+    )
+
+
+def test_an_adapter_of_another_base_by_name(tiny, adapter_copy):
+    """The same shapes, and no run record: two names of the Hub have to be one."""
+    (adapter_copy / "run.json").unlink(missing_ok=True)
+    config = json.loads((adapter_copy / "adapter_config.json").read_text())
+
+    def named(base: str) -> dict[str, str]:
+        changed = json.dumps({**config, "base_model_name_or_path": base})
+        (adapter_copy / "adapter_config.json").write_text(changed)
+        return {"a": str(adapter_copy)}
+
+    def on(name: str) -> Backbone:  # a fresh one: loading an adapter changes the model
+        return dataclasses.replace(load_backbone(tiny.backbone, "cpu"), name=name)
+
+    ours = on("owner/base@v1")
+    assert "was trained on stranger/base" in refusal(load_adapters, ours, named("stranger/base"))
+    load_adapters(ours, named("Owner/base"))
+    load_adapters(on("owner/base"), named("/somewhere/else/base"))  # a path tells nothing
+    load_adapters(on(tiny.backbone), named("stranger/base"))  # a copy in a folder
 
 
 def test_a_bad_adapter_leaves_the_backbone_as_it_was(tiny, tmp_path):

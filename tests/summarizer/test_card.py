@@ -213,7 +213,12 @@ def test_bad_input_is_one_sentence(tmp_path: Path, adapter: Path, capsys) -> Non
         assert main([str(folder)]) == 1
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
-    for broken in ("{", "[]", json.dumps({"systems": {"lora": 3}})):
+    (adapter / "failures.md").write_bytes(b"\xff\xfe")
+    assert main([str(adapter)]) == 1
+    assert "failures.md is no text in UTF-8" in capsys.readouterr().err
+    (adapter / "failures.md").unlink()
+    wrong = json.dumps({"systems": {"lora": {"rougeL": {"mean": "58", "low": 1, "high": 2}}}})
+    for broken in ("{", "[]", "[" * 100_000, json.dumps({"systems": {"lora": 3}}), wrong):
         (adapter / "scores.json").write_text(broken)
         with pytest.raises(RecordError) as fault:
             card(adapter)
