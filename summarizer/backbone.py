@@ -176,6 +176,8 @@ def load_adapters(
     # All are checked before the first is put on the model.
     infos = {name: _inspect_adapter(backbone, name, source) for name, source in sources.items()}
     model: Any = None
+    # Read on the CPU and moved below: a ZeroGPU Space has no GPU yet when it loads.
+    plain = {"autocast_adapter_dtype": False, "torch_device": "cpu"}
     with _quiet():
         from peft import PeftModel
 
@@ -183,10 +185,10 @@ def load_adapters(
             with _faults_of(sources[name]):
                 if model is None:
                     model = PeftModel.from_pretrained(
-                        backbone.model, info.path, adapter_name=name, autocast_adapter_dtype=False
+                        backbone.model, info.path, adapter_name=name, **plain
                     )
                 else:
-                    model.load_adapter(info.path, adapter_name=name, autocast_adapter_dtype=False)
+                    model.load_adapter(info.path, adapter_name=name, **plain)
             _check_all_weights_came(model, name, info.path)
     # One dtype throughout: the base's. Mixed types would cost a cast in every layer.
     first = next(backbone.model.parameters())
