@@ -26,6 +26,7 @@ pytest_plugins = ["tests.hub_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = "owner/summaries"
+HIDDEN = "hf_" + "Ab1" * 12  # a token that no message may repeat
 
 
 @pytest.fixture
@@ -347,6 +348,41 @@ def test_a_fault_that_stays_leaves_no_half_made_space(
     assert ("space", SPACE) not in hub.peer.repositories
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("POST", "/variables$"),
+        ("DELETE", "/variables$"),
+        ("POST", "/hardware$"),
+        ("POST", "/secrets$"),
+        ("POST", "/commit/"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_space_that_runs_is_changed_as_a_whole_or_not_at_all(
+    hub: Hub, checkout: Path, on_the_hub: dict[str, str], step: tuple, status: int
+) -> None:
+    """From models of the Hub back to the local ones: new files, and settings that go."""
+    before = {**on_the_hub, "SUMMARIZER_QUEUE": "16"}
+    assert deploy(hub, checkout, variables=before).code == 0
+    space = hub.peer.repository("space", SPACE)
+    was = dict(space.variables), space.hardware, space.head.oid
+    # It ends with the step that meets it, or nothing could be taken back.
+    hub.peer.fail(*step, status=status, times=4 if status == 500 else 1)
+    change = {
+        "variables": {"SUMMARIZER_QUEUE": "8", "SUMMARIZER_THREADS": "2"},
+        "hardware": "t4-small",
+        "secrets": {"HF_TOKEN": "s3cret-value"},
+    }
+    done = deploy(hub, checkout, **change)
+    assert done.error.startswith("Cannot ")
+    assert (space.variables, space.hardware, space.head.oid) == was
+    hub.peer.faults.clear()
+    assert deploy(hub, checkout, **change).code == 0
+    assert space.variables == change["variables"] and "models/base/config.json" in space.files
+
+
 # The command -----------------------------------------------------------------------------------
 
 
@@ -370,9 +406,17 @@ def test_the_command_deploys(hub: Hub, on_the_hub: dict[str, str]) -> None:
         (["--variable", "X"], "--variable X: write NAME=VALUE"),
         (["--secret", "X"], "--secret X: give its name alone"),
         (["--secret", "X=hidden-value"], "give its name alone"),
+        (["--secret", HIDDEN], "give its name alone"),
+        (["--variable", HIDDEN], "write NAME=VALUE"),
+        (["--variable", f"X={HIDDEN}"], "a Space's variables are public: use --secret"),
+        (["--variable", "HOME=x", "--secret", "HOME"], "as a variable and as a secret"),
+        (["--wait=nan"], "is not a number of seconds"),
+        (["--wait=-1"], "is not a number of seconds"),
     ],
     ids=str,
 )
 def test_bad_options(hub: Hub, options: list[str], sentence: str) -> None:
     done = hub.run("summarizer", "deploy", SPACE, *options)
     assert sentence in done.error
+    assert "hidden-value" not in done.out + done.err and HIDDEN not in done.out + done.err
+    assert not hub.peer.requests("POST")
