@@ -316,8 +316,12 @@ def _check_backbone_files(source: str, path: Path) -> None:
         raise ModelError(f"The folder {source} holds no backbone: config.json is missing.")
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(_read_json(index).get("weight_map", {}).values())
-        if any(Path(str(shard)).name != shard for shard in shards):
+        places = _read_json(index).get("weight_map")
+        shards = list(places.values()) if isinstance(places, Mapping) else [None]
+        if not all(isinstance(shard, str) for shard in shards):
+            raise ModelError(f"The file {index} does not say in which files the weights are.")
+        shards = set(shards)
+        if any(Path(shard).name != shard for shard in shards):
             raise ModelError(f"The file {index} names weights outside its folder.")
         files = [path / shard for shard in sorted(shards)]
     else:
@@ -473,7 +477,7 @@ def _read_json(path: Path, *, optional: bool = False) -> Any:
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ModelError(f"The file {path} cannot be read as JSON.") from None
     if not isinstance(value, dict):
         raise ModelError(f"The file {path} must hold one JSON object.")

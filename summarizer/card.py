@@ -39,6 +39,7 @@ from .markdown import code, join
 from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
 
+_LICENCE_NAME = "trained-on-credentialed-data"
 NOTICE = (
     "> **Research demonstration. Not a medical device, not for clinical use.** What it writes can "
     "be wrong, incomplete or invented. Do not give it text that identifies a patient."
@@ -124,7 +125,7 @@ def _adapter_metadata(record: Record, repo_id: str, base: str, trained: list[Sou
     return ModelCardData(
         language="en",
         license=licence,
-        license_name="trained-on-credentialed-data" if licence == "other" else None,
+        license_name=_LICENCE_NAME if licence == "other" else None,
         base_model=base,
         base_model_relation="adapter",
         library_name="peft",
@@ -267,9 +268,11 @@ def _base_metadata(record: Record, trained: list[Source]) -> Any:
     from huggingface_hub import ModelCardData
 
     model_type = (record.model or {}).get("model_type")
+    licence = weights_licence(trained)
     return ModelCardData(
         language="en",
-        license=weights_licence(trained),
+        license=licence,
+        license_name=_LICENCE_NAME if licence == "other" else None,
         library_name="transformers",
         datasets=[source.hub or source.name for source in trained] or None,
         tags=[

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_t5 import make_adapter, make_backbone
 
+from summarizer import measured
 from summarizer.backbone import (
     ROOT,
     Backbone,
@@ -24,6 +25,7 @@ from summarizer.backbone import (
     resolve,
     weights_sha256,
 )
+from summarizer.generate import Engine
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,32 @@ def test_a_backbone_with_some_of_its_weights(base_copy):
     del weights["encoder.block.1.layer.0.SelfAttention.q.weight"]
     save_file(weights, base_copy / "model.safetensors", metadata={"format": "pt"})
     assert "not all there" in refusal(load_backbone, str(base_copy))
+
+
+@pytest.mark.parametrize("places", [[1], {"shared.weight": [1]}, None, "x"], ids=str)
+def test_an_index_of_another_shape(base_copy, places):
+    (base_copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    assert "does not say in which files" in refusal(load_backbone, str(base_copy))
+
+
+def test_records_of_another_shape_are_told(tiny, adapter_copy):
+    """An adapter of somebody else's: what stands beside its weights may be anything."""
+    for record in ("[" * 100_000, "[]", "{"):
+        (adapter_copy / "run.json").write_text(record)
+        backbone = load_backbone(tiny.backbone, "cpu")
+        assert "run.json" in refusal(load_adapters, backbone, {"radiology": str(adapter_copy)})
+    for recipe in ("x", [1], {"decoding": [1]}, {"prompt": 5}, {"max_input_tokens": "x"}):
+        (adapter_copy / "run.json").write_text(json.dumps({"recipe": recipe, "base": "x"}))
+        adapters = {"radiology": str(adapter_copy)}
+        assert "run record" in refusal(Engine.load, tiny.backbone, adapters, "cpu")
+
+
+def test_scores_of_another_shape_do_not_stop_the_page(engine):
+    systems = {"lora": {"rougeL": {"mean": 1.0, "low": 0.0, "high": 2.0}}}
+    whole = {"data": {"name": "x", "split": "test", "n": 3}, "decoding": {}, "systems": systems}
+    for changed in ({"systems": [1]}, {"systems": {"lora": 3}}, {"data": "x"}, {"decoding": [1]}):
+        info = dataclasses.replace(engine.adapters["radiology"], scores={**whole, **changed})
+        assert "cannot be read" in measured.scores(engine.task("radiology"), info)
 
 
 def test_an_index_that_points_outside_its_folder(base_copy):
