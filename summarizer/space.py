@@ -108,7 +108,7 @@ def deploy(
     variables = pin(api, variables or {}, say)
     wanted = Push(
         name,
-        space_files(root, read_settings(variables), preload(api, variables)),
+        space_files(root, read_settings(variables), preload(api, variables, secrets or {}, say)),
         "The page, its library and its models",
         kind="space",
         private=private,
@@ -269,10 +269,16 @@ def pin(api: HfApi, variables: Mapping[str, str], say: Callable[[str], None]) ->
     return pinned
 
 
-def preload(api: HfApi, variables: Mapping[str, str]) -> list[str]:
+def preload(
+    api: HfApi,
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    say: Callable[[str], None],
+) -> list[str]:
     """Lines of `preload_from_hub`: repository, the files that are needed, commit.
 
-    The repositories are judged as they are before loading. Raises HubError.
+    The repositories are judged as they are before loading. One that is not open to everybody is
+    left out: the build has no token, and fetches nothing that needs one. Raises HubError.
     """
     lines = []
     settings = read_settings(variables)
@@ -281,8 +287,13 @@ def preload(api: HfApi, variables: Mapping[str, str]) -> list[str]:
         kind = "backbone" if source == settings.backbone else "adapter"
         with told(name, f"look at {name.id}"):
             listing = patiently(lambda name=name: list_files(api, name.id, name.revision))
-        wanted = ",".join(sorted(file.path for file in select(name.id, listing, kind)))
-        lines.append(f"{name.id} {wanted} {name.revision}")
+            info = patiently(lambda name=name: api.repo_info(name.id, revision=name.revision))
+        wanted = select(name.id, listing, kind)
+        if not (info.private or info.gated):
+            paths = ",".join(sorted(file.path for file in wanted))
+            lines.append(f"{name.id} {paths} {name.revision}")
+        elif "HF_TOKEN" not in secrets:
+            say(f"{name.id} is not open to everybody: the Space needs --secret HF_TOKEN for it.")
     return lines
 
 

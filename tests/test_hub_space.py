@@ -223,6 +223,20 @@ def test_models_of_the_hub_are_pinned_and_preloaded(
     assert not [path for path in space.files if path.startswith("models/")]
 
 
+def test_a_private_adapter_is_fetched_with_the_spaces_token_when_it_starts(
+    hub: Hub, checkout: Path, on_the_hub: dict[str, str]
+) -> None:
+    """The build has no token: what it cannot fetch must not be asked of it."""
+    hub.peer.repository("model", "owner/radiology").private = True
+    done = deploy(hub, checkout, variables=on_the_hub, dry_run=True)
+    assert "owner/radiology is not open to everybody: the Space needs --secret" in done.out
+    done = deploy(hub, checkout, variables=on_the_hub, secrets={"HF_TOKEN": "s3cret-value"})
+    assert done.code == 0 and "--secret" not in done.out, done.err
+    readme = hub.peer.repository("space", SPACE).files["README.md"].decode()
+    lines = yaml.safe_load(readme.split("---\n")[1])["preload_from_hub"]
+    assert [line.split()[0] for line in lines] == ["owner/base"]
+
+
 def test_a_dry_run_makes_nothing(hub: Hub, checkout: Path) -> None:
     done = deploy(hub, checkout, dry_run=True, token=None)
     assert done.code == 0 and "done: None" in done.out
@@ -270,7 +284,7 @@ def test_another_app_is_not_overwritten(hub: Hub, checkout: Path) -> None:
         ("owner/../x", {}, "is no repository name"),
         ("ow ner/x", {}, "is no repository name"),
         ("owner/x@main", {}, "leave the revision out"),
-        ("stranger/x", {}, "belongs to stranger, and the token in use to owner"),
+        ("stranger/x", {}, "and the token in use to owner: write under owner or team."),
         ("owner/x", {"variables": {"a b": "1"}}, "is no name for a variable"),
         ("owner/x", {"variables": {"SUMMARIZER_DEVICE": "tpu"}}, "SUMMARIZER_DEVICE"),
         ("owner/x", {"variables": {"SUMMARIZER_ADAPTER_POETRY": "a/b"}}, "names no task"),

@@ -100,7 +100,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"\n{wanted.files['README.md'].decode()}")
         print("Nothing was pushed: this was a dry run.")
         return 0
-    check_account(api, name, anywhere=options.create_pr)
+    instead = ", or open a pull request with --create-pr"
+    check_account(api, name, anywhere=options.create_pr, instead=instead)
     _refuse_foreign(api, wanted)
     tell(push(api, wanted))
     return 0

@@ -420,6 +420,7 @@ def test_another_owner_is_refused_before_anything_is_made(
 ) -> None:
     done = push(hub, project, "--base-model", BASE, name="stranger/radiology")
     assert "belongs to stranger, and the token in use to owner" in done.error
+    assert done.error.endswith("or open a pull request with --create-pr.")
     assert {request.method for request in hub.peer.log} == {"GET"}
     assert push(hub, project, "--base-model", BASE, name="team/radiology").code == 0
 
