@@ -12,11 +12,13 @@ os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000"
 from summarizer import ui
 from summarizer.generate import Engine, ModelError
 from summarizer.settings import SettingsError, read_settings
+from summarizer.zero import ZeroEngine, lender
 
 
 def main() -> int:
     try:
         settings = read_settings()
+        gpu = lender() if settings.zero_gpu else None  # before torch looks for CUDA
         engine = Engine.load(
             settings.backbone,
             settings.adapters,
@@ -24,7 +26,10 @@ def main() -> int:
             dtype=settings.dtype,
             threads=settings.threads or None,
         )
-        ui.warm_up(engine)
+        if gpu is None:
+            ui.warm_up(engine)
+        else:  # no GPU is there yet, and a loan is on some visitor's account
+            engine = ZeroEngine(engine, gpu)
         page = ui.build(engine, settings)
         address = ui.launch(page, settings)
     except (SettingsError, ModelError) as error:

@@ -7,6 +7,7 @@ imported before a model is needed, so `--help` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -126,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--dry-run", action="store_true", help="show what would go up")
     deploy.add_argument(
         "--wait",
-        type=float,
+        type=_seconds,
         default=1800.0,
         metavar="SECONDS",
         help="how long to wait for the build; 0 does not wait (default: 1800)",
@@ -153,6 +154,13 @@ def _model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", choices=DEVICES, help="default: auto")
     command.add_argument("--dtype", choices=DTYPES, help="default: auto")
     command.add_argument("--threads", type=_whole, metavar="N", help="of the CPU; default: cores")
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
 
 
 def _whole(text: str) -> int:
@@ -261,19 +269,20 @@ def _read_text(name: str) -> str:
 
 
 def deploy_command(options: argparse.Namespace, settings: Settings) -> int:
+    from summarizer.hub import clean_line
     from summarizer.space import deploy
 
     variables = {}
     for one in options.variable:
         name, mark, value = one.partition("=")
         if not mark:
-            raise InputError(f"--variable {one}: write NAME=VALUE.")
+            raise InputError(f"--variable {clean_line(one)}: write NAME=VALUE.")
         variables[name] = value
     for name in options.secret:
         if not os.environ.get(name):
             raise InputError(
-                f"--secret {name}: give its name alone, and its value in the environment variable "
-                "of that name."
+                f"--secret {clean_line(name.partition('=')[0])}: give its name alone, and its value "
+                "in the environment variable of that name."
             )
     done = deploy(
         options.space,

@@ -176,6 +176,8 @@ def load_adapters(
     # All are checked before the first is put on the model.
     infos = {name: _inspect_adapter(backbone, name, source) for name, source in sources.items()}
     model: Any = None
+    # Read on the CPU and moved below: a ZeroGPU Space has no GPU yet when it loads.
+    plain = {"autocast_adapter_dtype": False, "torch_device": "cpu"}
     with _quiet():
         from peft import PeftModel
 
@@ -183,10 +185,10 @@ def load_adapters(
             with _faults_of(sources[name]):
                 if model is None:
                     model = PeftModel.from_pretrained(
-                        backbone.model, info.path, adapter_name=name, autocast_adapter_dtype=False
+                        backbone.model, info.path, adapter_name=name, **plain
                     )
                 else:
-                    model.load_adapter(info.path, adapter_name=name, autocast_adapter_dtype=False)
+                    model.load_adapter(info.path, adapter_name=name, **plain)
             _check_all_weights_came(model, name, info.path)
     # One dtype throughout: the base's. Mixed types would cost a cast in every layer.
     first = next(backbone.model.parameters())
@@ -314,8 +316,12 @@ def _check_backbone_files(source: str, path: Path) -> None:
         raise ModelError(f"The folder {source} holds no backbone: config.json is missing.")
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(_read_json(index).get("weight_map", {}).values())
-        if any(Path(str(shard)).name != shard for shard in shards):
+        places = _read_json(index).get("weight_map")
+        shards = list(places.values()) if isinstance(places, Mapping) else [None]
+        if not all(isinstance(shard, str) for shard in shards):
+            raise ModelError(f"The file {index} does not say in which files the weights are.")
+        shards = set(shards)
+        if any(Path(shard).name != shard for shard in shards):
             raise ModelError(f"The file {index} names weights outside its folder.")
         files = [path / shard for shard in sorted(shards)]
     else:
@@ -332,6 +338,9 @@ def _check_backbone_files(source: str, path: Path) -> None:
 
 
 def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
+    from summarizer.hub import HubError
+    from summarizer.hub_files import check_config
+
     path, revision = resolve(source, "adapter")
     if not (path / ADAPTER_CONFIG).is_file():
         raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_CONFIG} is missing.")
@@ -344,13 +353,10 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
             )
         raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_WEIGHTS} is missing.")
     config = _read_json(path / ADAPTER_CONFIG)
-    if str(config.get("peft_type", "")).upper() != "LORA":
-        raise ModelError(
-            f"The adapter {source} is of the type {config.get('peft_type')}, and only LoRA is used."
-        )
-    rank = config.get("r")
-    if not isinstance(rank, int) or rank < 1:
-        raise ModelError(f"The adapter {source} gives no rank in {ADAPTER_CONFIG}.")
+    try:
+        check_config(f"The adapter {source}", config)
+    except HubError as error:
+        raise ModelError(str(error)) from None
     run = _read_json(path / "run.json", optional=True)
     scores = _read_json(path / "scores.json", optional=True)
     base = str(config.get("base_model_name_or_path") or "")
@@ -359,7 +365,7 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
         name,
         str(path),
         base,
-        rank,
+        config["r"],
         revision,
         run,
         scores,
@@ -407,9 +413,16 @@ def _check_belongs(
             raise ModelError(
                 f"{other}: {match['module']} has size {wanted}, the adapter's {found}."
             )
-    recorded = ((run or {}).get("base") or {}).get("sha256")
-    if recorded and recorded != weights_sha256(backbone.path):
-        raise ModelError(f"{other}: its run record names other weights of the same shape.")
+    of_run = (run or {}).get("base") or {}
+    recorded = of_run.get("sha256") if isinstance(of_run, Mapping) else None
+    if recorded:
+        if recorded != weights_sha256(backbone.path):
+            raise ModelError(f"{other}: its run record names other weights of the same shape.")
+        return
+    # Without a record a name is all there is; a folder's says nothing of what is in it.
+    names = [text.partition("@")[0].casefold() for text in (base, backbone.name)]
+    if names[0] != names[1] and all(is_hub_id(n) and not Path(n).is_dir() for n in names):
+        raise ModelError(f"{other}: nothing beside it says that both have the same weights.")
 
 
 def _check_all_weights_came(model: Any, name: str, path: str) -> None:
@@ -464,7 +477,7 @@ def _read_json(path: Path, *, optional: bool = False) -> Any:
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ModelError(f"The file {path} cannot be read as JSON.") from None
     if not isinstance(value, dict):
         raise ModelError(f"The file {path} must hold one JSON object.")

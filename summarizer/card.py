@@ -39,6 +39,7 @@ from .markdown import code, join
 from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
 
+_LICENCE_NAME = "trained-on-credentialed-data"
 NOTICE = (
     "> **Research demonstration. Not a medical device, not for clinical use.** What it writes can "
     "be wrong, incomplete or invented. Do not give it text that identifies a patient."
@@ -76,7 +77,9 @@ def card(
         if record.config is None:
             return _base_card(record, name)
         return _adapter_card(record, name, base, base_revision)
-    except (AttributeError, KeyError, TypeError) as error:
+    except RecordError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(
             f"run.json or scores.json in {folder} does not have the shape that training and "
             f"scoring write ({type(error).__name__}: {error}): write them again."
@@ -122,7 +125,7 @@ def _adapter_metadata(record: Record, repo_id: str, base: str, trained: list[Sou
     return ModelCardData(
         language="en",
         license=licence,
-        license_name="trained-on-credentialed-data" if licence == "other" else None,
+        license_name=_LICENCE_NAME if licence == "other" else None,
         base_model=base,
         base_model_relation="adapter",
         library_name="peft",
@@ -265,9 +268,11 @@ def _base_metadata(record: Record, trained: list[Source]) -> Any:
     from huggingface_hub import ModelCardData
 
     model_type = (record.model or {}).get("model_type")
+    licence = weights_licence(trained)
     return ModelCardData(
         language="en",
-        license=weights_licence(trained),
+        license=licence,
+        license_name=_LICENCE_NAME if licence == "other" else None,
         library_name="transformers",
         datasets=[source.hub or source.name for source in trained] or None,
         tags=[

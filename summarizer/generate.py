@@ -90,9 +90,9 @@ class Engine:
             if name in tasks.TASKS:
                 try:
                     self._tasks[name] = tasks.for_run(tasks.get_task(name), info.run)
-                except (TypeError, ValueError) as error:
+                except (AttributeError, TypeError, ValueError) as error:
                     raise ModelError(
-                        f"The run record of the adapter {info.path} cannot be used: "
+                        f"The run record of the adapter {info.label} cannot be used: "
                         f"{one_line(error)}."
                     ) from error
 

@@ -382,6 +382,8 @@ def _sentence(error: BaseException, name: HubName | None, doing: str) -> HubErro
     from huggingface_hub import errors
 
     repo = name.id if name else "the repository"
+    if isinstance(error, UnicodeEncodeError):  # of the header that carries it
+        return HubError("The token in use is none: run `hf auth login`, or set HF_TOKEN.")
     if isinstance(error, errors.LocalTokenNotFoundError):
         return HubError("No token is there: run `hf auth login`, or set HF_TOKEN.")
     if isinstance(error, (errors.OfflineModeIsEnabled, errors.RevisionResolutionError)):

@@ -6,9 +6,11 @@ run, and of a backbone's repository neither is even downloaded.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -80,7 +82,20 @@ def check_harmless(repo: str, paths: Iterable[str]) -> None:
             raise HubError(f"{repo} holds code ({path}): an adapter has none, so it is not used.")
 
 
-_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
+def check_content(name: str, path: Path) -> None:
+    """Refuse a file that is a pickle whatever its name says. Raises HubError."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    pickled = start[:1] == b"\x80" and start[1:] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if start == b"PK":  # what torch.save writes is a zip that holds one
+        with contextlib.suppress(zipfile.BadZipFile, NotImplementedError):
+            with zipfile.ZipFile(path) as archive:
+                pickled = any(member.endswith(".pkl") for member in archive.namelist())
+    if pickled:
+        raise HubError(f"{name} is a pickle, which can run code: only safetensors is used here.")
+
+
+TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 _TEXT = (".json", ".jsonl", ".md", ".txt", ".py", ".css", ".js", ".svg", ".jinja")
 
 
@@ -88,7 +103,7 @@ def check_secrets(name: str, content: bytes | Path) -> None:
     """Refuse a text that holds what looks like an access token of the Hub. Raises HubError."""
     if PurePosixPath(name).suffix in _TEXT:
         data = content.read_bytes() if isinstance(content, Path) else content
-        if _TOKEN.search(data):
+        if TOKEN.search(data.decode("utf-8", "replace")):
             raise HubError(
                 f"{name} holds what looks like an access token of the Hub: remove it, and revoke "
                 "that token."
@@ -184,24 +199,33 @@ def check_adapter(repo: str, folder: Path) -> None:
 
 # Settings of a LoraConfig that make loading do more than to put matrices beside layers.
 _INITIALISATIONS = (True, False, None, "gaussian", "orthogonal")
+_NOT_PLAIN = (
+    "layer_replication", "modules_to_save", "megatron_config", "trainable_token_indices",
+    "target_parameters", "alora_invocation_tokens", "kasa_config", "arrow_config",
+    "monteclora_config", "use_bdlora",
+)  # fmt: skip
 
 
 def check_config(repo: str, config: Mapping[str, Any]) -> None:
     """Refuse what is not LoRA, or would change the base or run code when loaded."""
     if str(config.get("peft_type", "")).upper() != "LORA":
         raise HubError(f"{repo} is of the type {config.get('peft_type')}, and only LoRA is used.")
-    rank = config.get("r")
-    if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= LARGEST_RANK:
-        raise HubError(f"{repo} names the rank {rank!r}: it is from 1 to {LARGEST_RANK}.")
+    pattern = config.get("rank_pattern") or {}
+    if not isinstance(pattern, Mapping):
+        raise HubError(f"{repo} has a rank_pattern that is none: save it as a plain LoRA.")
+    for rank in (config.get("r"), *pattern.values()):
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= LARGEST_RANK:
+            raise HubError(f"{repo} names the rank {rank!r}: it is from 1 to {LARGEST_RANK}.")
     mapping = config.get("auto_mapping") or {}
-    if mapping and not str(mapping.get("parent_library", "")).startswith("transformers."):
+    library = mapping.get("parent_library") if isinstance(mapping, Mapping) else mapping
+    if mapping and not str(library).startswith("transformers."):
         raise HubError(f"{repo} asks for code of its own, and no code of a repository is run here.")
     if config.get("init_lora_weights", True) not in _INITIALISATIONS:
         raise HubError(
             f"{repo} changes the base when loaded (init_lora_weights is "
             f"{config['init_lora_weights']!r}): save it as a plain LoRA."
         )
-    for key in ("layer_replication", "modules_to_save", "megatron_config"):
+    for key in _NOT_PLAIN:
         if config.get(key):
             raise HubError(f"{repo} asks for {key}, which a plain LoRA does not have.")
 

@@ -53,7 +53,7 @@ def scores(task: Task, adapter: AdapterInfo) -> str:
         )
     try:
         return _scores(task, adapter, adapter.scores)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return (
             f'<p class="scores">The scores file of {escape(adapter.label)} cannot be read; '
             "make it again.</p>"

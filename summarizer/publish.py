@@ -59,8 +59,10 @@ class Pushed:
     pull_request: str | None = None
 
 
-def check_account(api: HfApi, name: HubName, *, anywhere: bool = False) -> str:
+def check_account(api: HfApi, name: HubName, *, anywhere: bool = False, instead: str = "") -> str:
     """The user whose token it is, if it can write under the name's owner (or `anywhere`).
+
+    `instead`: what else the user may do, as the end of the sentence.
 
     Raises HubError: no token, one that the Hub does not know, another owner.
     """
@@ -70,7 +72,7 @@ def check_account(api: HfApi, name: HubName, *, anywhere: bool = False) -> str:
     if name.owner not in owners and not anywhere:
         raise HubError(
             f"{name.id} belongs to {name.owner}, and the token in use to {owners[0]}: write under "
-            f"{' or '.join(owners)}, or open a pull request with --create-pr."
+            f"{' or '.join(owners)}{instead}."
         )
     return owners[0]
 

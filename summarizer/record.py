@@ -50,7 +50,7 @@ class Record:
             model=model if config is None else None,
             run=public(read_json(folder / "run.json") or {}),
             scores=public(read_json(folder / "scores.json") or {}),
-            failures=failures.read_text(encoding="utf-8").strip() if failures.is_file() else "",
+            failures=_read_text(failures).strip() if failures.is_file() else "",
             pictures=tuple(sorted(path.name for path in folder.glob("*.png"))),
         )
 
@@ -123,12 +123,27 @@ def _strings(value: Any) -> Iterable[str]:
         yield value
 
 
+def part_of(record: Mapping[str, Any], key: str, where: Path) -> Mapping[str, Any]:
+    """The mapping under a key of a record, empty where there is none. Raises RecordError."""
+    value = record.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{key} in {where} is not what training and scoring write there.")
+    return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RecordError(f"{path} is no text in UTF-8: write it again.") from None
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise RecordError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(value, dict):
         raise RecordError(f"{path} holds no JSON object.")

@@ -9,7 +9,8 @@ SUMMARIZER_HOST                 address the page listens on                 127.
 SUMMARIZER_PORT                 its port                                    7860
 SUMMARIZER_QUEUE                most requests that wait; more are told so   32
 
-On a Space (SPACE_ID is set there) the page listens on 0.0.0.0.
+On a Space (SPACE_ID is set there) the page listens on 0.0.0.0; with SPACES_ZERO_GPU, which the Hub
+sets on a ZeroGPU Space, each generation runs on a GPU lent for it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Settings:
     port: int = 7860
     queue: int = 32
     on_space: bool = False
+    zero_gpu: bool = False
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -65,6 +67,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         port=_number(values, "SUMMARIZER_PORT", 7860, 1, 65535),
         queue=_number(values, "SUMMARIZER_QUEUE", 32, 1, 10_000),
         on_space=on_space,
+        zero_gpu=values.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
     )
 
 

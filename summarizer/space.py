@@ -9,15 +9,17 @@ one commit, at pinned revisions, sets hardware, variables and secrets, and waits
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .hub import SILENCE, HubError, HubName, client, list_files, patiently, told
-from .hub_files import check_secrets, human_size, select
+from .hub_files import TOKEN, check_secrets, human_size, select
 from .publish import Push, check_account, look, push
 from .settings import Settings, read_settings
 from .tasks import TASKS
@@ -100,13 +102,13 @@ def deploy(
     name = HubName.parse(space)
     if name.revision:
         raise HubError("A Space runs its main branch: leave the revision out.")
-    _check_names({**(variables or {}), **(secrets or {})}, hardware)
+    _check_names(variables or {}, secrets or {}, hardware)
     read_settings(variables or {})
     api = client(silence)
     variables = pin(api, variables or {}, say)
     wanted = Push(
         name,
-        space_files(root, read_settings(variables), preload(api, variables)),
+        space_files(root, read_settings(variables), preload(api, variables, secrets or {}, say)),
         "The page, its library and its models",
         kind="space",
         private=private,
@@ -127,9 +129,17 @@ def deploy(
         before = patiently(lambda: look(api, wanted))
     if before is not None and not replace_app:
         _refuse_another_app(name, before.files)
-    done = push(api, wanted)
-    if before is not None:
-        _configure(api, name, hardware, variables, secrets or {}, say)
+    undo: list[Callable[[], Any]] = []
+    try:
+        if before is not None:
+            # First: files that meet the settings of others would be a page that does not start.
+            _configure(api, name, hardware, variables, secrets or {}, say, undo)
+        done = push(api, wanted)
+    except BaseException:
+        for step in reversed(undo):
+            with contextlib.suppress(Exception):  # the first fault is the one to tell
+                step()
+        raise
     say(f"Uploaded: {done.page}" if done.changed else f"Nothing to upload: {done.page} has it.")
     stage = _wait(api, name, done.commit, wait, say) if wait > 0 else "not waited for"
     return Deployed(done.page, _address(api, name), done.commit, done.changed, stage)
@@ -259,10 +269,16 @@ def pin(api: HfApi, variables: Mapping[str, str], say: Callable[[str], None]) ->
     return pinned
 
 
-def preload(api: HfApi, variables: Mapping[str, str]) -> list[str]:
+def preload(
+    api: HfApi,
+    variables: Mapping[str, str],
+    secrets: Mapping[str, str],
+    say: Callable[[str], None],
+) -> list[str]:
     """Lines of `preload_from_hub`: repository, the files that are needed, commit.
 
-    The repositories are judged as they are before loading. Raises HubError.
+    The repositories are judged as they are before loading. One that is not open to everybody is
+    left out: the build has no token, and fetches nothing that needs one. Raises HubError.
     """
     lines = []
     settings = read_settings(variables)
@@ -271,18 +287,33 @@ def preload(api: HfApi, variables: Mapping[str, str]) -> list[str]:
         kind = "backbone" if source == settings.backbone else "adapter"
         with told(name, f"look at {name.id}"):
             listing = patiently(lambda name=name: list_files(api, name.id, name.revision))
-        wanted = ",".join(sorted(file.path for file in select(name.id, listing, kind)))
-        lines.append(f"{name.id} {wanted} {name.revision}")
+            info = patiently(lambda name=name: api.repo_info(name.id, revision=name.revision))
+        wanted = select(name.id, listing, kind)
+        if not (info.private or info.gated):
+            paths = ",".join(sorted(file.path for file in wanted))
+            lines.append(f"{name.id} {paths} {name.revision}")
+        elif "HF_TOKEN" not in secrets:
+            say(f"{name.id} is not open to everybody: the Space needs --secret HF_TOKEN for it.")
     return lines
 
 
 # The Space on the Hub --------------------------------------------------------------------------
 
 
-def _check_names(values: Mapping[str, str], hardware: str | None) -> None:
-    for key in values:
+def _check_names(
+    variables: Mapping[str, str], secrets: Mapping[str, str], hardware: str | None
+) -> None:
+    for key in (*variables, *secrets):
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", key):
             raise HubError(f"{key!r} is no name for a variable or secret of a Space.")
+        if key in variables and key in secrets:
+            raise HubError(f"{key} is named as a variable and as a secret: a Space has it once.")
+    for key, value in variables.items():
+        if TOKEN.search(value):
+            raise HubError(
+                f"The variable {key} holds what looks like an access token of the Hub, and a Space's "
+                "variables are public: use --secret."
+            )
     if hardware is not None and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", hardware):
         raise HubError(f"{hardware!r} is no hardware of a Space: write, for example, cpu-basic.")
 
@@ -332,22 +363,39 @@ def _configure(
     variables: Mapping[str, str],
     secrets: Mapping[str, str],
     say: Callable[[str], None],
+    undo: list[Callable[[], Any]],
 ) -> None:
-    """Bring variables, secrets and hardware of a Space that was there to what is wanted."""
+    """Bring variables, secrets and hardware of a Space that was there to what is wanted.
+
+    `undo` is given what takes each change back; a secret's old value is not known to anybody.
+    """
     with told(name, f"configure the Space {name.id}"):
         there = patiently(lambda: api.get_space_variables(name.id))
-        for key, value in variables.items():
-            if key not in there or there[key].value != value:
-                patiently(lambda key=key, value=value: api.add_space_variable(name.id, key, value))
         stale = [k for k in there if k.startswith("SUMMARIZER_") and k not in variables]
+        wanted: dict[str, str | None] = {**variables, **dict.fromkeys(stale)}
+        for key, value in wanted.items():
+            old = there[key].value if key in there else None
+            if value != old:
+                undo.append(partial(_set_variable, api, name, key, old))
+                patiently(partial(_set_variable, api, name, key, value))
         for key in stale:
-            patiently(lambda key=key: api.delete_space_variable(name.id, key))
             say(f"Variable {key} is removed: it was not asked for.")
+        if hardware is not None:
+            runtime = patiently(lambda: api.get_space_runtime(name.id))
+            had = runtime.requested_hardware or runtime.hardware
+            if hardware not in (runtime.hardware, runtime.requested_hardware):
+                if had is not None:
+                    undo.append(lambda: api.request_space_hardware(name.id, had))
+                patiently(lambda: api.request_space_hardware(name.id, hardware))
         for key, value in secrets.items():
-            patiently(lambda key=key, value=value: api.add_space_secret(name.id, key, value))
-        runtime = patiently(lambda: api.get_space_runtime(name.id))
-        if hardware is not None and hardware not in (runtime.hardware, runtime.requested_hardware):
-            patiently(lambda: api.request_space_hardware(name.id, hardware))
+            patiently(partial(api.add_space_secret, name.id, key, value))
+
+
+def _set_variable(api: HfApi, name: HubName, key: str, value: str | None) -> None:
+    if value is None:
+        api.delete_space_variable(name.id, key)
+    else:
+        api.add_space_variable(name.id, key, value)
 
 
 def _wait(

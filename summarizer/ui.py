@@ -12,6 +12,7 @@ import json
 import logging
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ _ENGINE = {"concurrency_id": "engine", "concurrency_limit": 1}
 _CARDS = 8
 # A frame a thirtieth of a second: more is seen by nobody, and each costs the model time.
 _FRAME_SECONDS = 1 / 30
+
+_WRONG = "Something went wrong while this was written: please run it again."
 
 _HERE = Path(__file__).parent
 _LOG = logging.getLogger(__name__)
@@ -331,11 +334,9 @@ class TaskTab:
                 yield self._last(pair, example, stopped=run.cancel.is_set())
         except (InputError, ModelError, ValueError) as error:
             yield self._failed(pair, str(error))
-        except Exception:
-            _LOG.exception("A run of %s failed", self.task.name)
-            yield self._failed(
-                pair, "Something went wrong while this was written: please run it again."
-            )
+        except Exception as error:
+            log_fault(self.task, error)
+            yield self._failed(pair, _WRONG)
         finally:
             # Also when gradio closes this generator, because the visitor's connection ended.
             run.cancel.set()
@@ -535,6 +536,9 @@ def _endpoint(engine: Engine, task: Task) -> None:
                 }
         except (InputError, ModelError) as error:
             raise gr.Error(str(error), print_exception=False) from None
+        except Exception as error:
+            log_fault(task, error)
+            raise gr.Error(_WRONG, print_exception=False) from None
         finally:
             cancel.set()  # the caller hung up
 
@@ -544,6 +548,12 @@ def _endpoint(engine: Engine, task: Task) -> None:
         api_description=f"{task.description} Returns both columns' texts and their decoding.",
         **_ENGINE,
     )
+
+
+def log_fault(task: Task, error: BaseException) -> None:
+    """Where a run failed and of what kind: a message may quote what the visitor typed."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _LOG.error("A run of %s failed: %s\n%s", task.name, type(error).__name__, frames)
 
 
 def _header() -> str:

@@ -285,6 +285,11 @@ def test_repositories_that_are_refused(
         ({"auto_mapping": {"parent_library": "os", "base_model_class": "x"}}, "code of its own"),
         ({"init_lora_weights": "pissa"}, "changes the base when loaded"),
         ({"layer_replication": [[0, 4], [2, 6]]}, "asks for layer_replication"),
+        ({"modules_to_save": ["lm_head"]}, "asks for modules_to_save"),
+        ({"rank_pattern": {"q": 10**9}}, "names the rank 1000000000"),
+        ({"rank_pattern": {"q": [4]}}, "names the rank [4]"),
+        ({"rank_pattern": [4]}, "has a rank_pattern that is none"),
+        ({"auto_mapping": "os"}, "code of its own"),
     ],
     ids=str,
 )

@@ -26,6 +26,7 @@ pytest_plugins = ["tests.hub_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = "owner/summaries"
+HIDDEN = "hf_" + "Ab1" * 12  # a token that no message may repeat
 
 
 @pytest.fixture
@@ -222,6 +223,20 @@ def test_models_of_the_hub_are_pinned_and_preloaded(
     assert not [path for path in space.files if path.startswith("models/")]
 
 
+def test_a_private_adapter_is_fetched_with_the_spaces_token_when_it_starts(
+    hub: Hub, checkout: Path, on_the_hub: dict[str, str]
+) -> None:
+    """The build has no token: what it cannot fetch must not be asked of it."""
+    hub.peer.repository("model", "owner/radiology").private = True
+    done = deploy(hub, checkout, variables=on_the_hub, dry_run=True)
+    assert "owner/radiology is not open to everybody: the Space needs --secret" in done.out
+    done = deploy(hub, checkout, variables=on_the_hub, secrets={"HF_TOKEN": "s3cret-value"})
+    assert done.code == 0 and "--secret" not in done.out, done.err
+    readme = hub.peer.repository("space", SPACE).files["README.md"].decode()
+    lines = yaml.safe_load(readme.split("---\n")[1])["preload_from_hub"]
+    assert [line.split()[0] for line in lines] == ["owner/base"]
+
+
 def test_a_dry_run_makes_nothing(hub: Hub, checkout: Path) -> None:
     done = deploy(hub, checkout, dry_run=True, token=None)
     assert done.code == 0 and "done: None" in done.out
@@ -269,7 +284,7 @@ def test_another_app_is_not_overwritten(hub: Hub, checkout: Path) -> None:
         ("owner/../x", {}, "is no repository name"),
         ("ow ner/x", {}, "is no repository name"),
         ("owner/x@main", {}, "leave the revision out"),
-        ("stranger/x", {}, "belongs to stranger, and the token in use to owner"),
+        ("stranger/x", {}, "and the token in use to owner: write under owner or team."),
         ("owner/x", {"variables": {"a b": "1"}}, "is no name for a variable"),
         ("owner/x", {"variables": {"SUMMARIZER_DEVICE": "tpu"}}, "SUMMARIZER_DEVICE"),
         ("owner/x", {"variables": {"SUMMARIZER_ADAPTER_POETRY": "a/b"}}, "names no task"),
@@ -347,6 +362,41 @@ def test_a_fault_that_stays_leaves_no_half_made_space(
     assert ("space", SPACE) not in hub.peer.repositories
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("POST", "/variables$"),
+        ("DELETE", "/variables$"),
+        ("POST", "/hardware$"),
+        ("POST", "/secrets$"),
+        ("POST", "/commit/"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_space_that_runs_is_changed_as_a_whole_or_not_at_all(
+    hub: Hub, checkout: Path, on_the_hub: dict[str, str], step: tuple, status: int
+) -> None:
+    """From models of the Hub back to the local ones: new files, and settings that go."""
+    before = {**on_the_hub, "SUMMARIZER_QUEUE": "16"}
+    assert deploy(hub, checkout, variables=before).code == 0
+    space = hub.peer.repository("space", SPACE)
+    was = dict(space.variables), space.hardware, space.head.oid
+    # It ends with the step that meets it, or nothing could be taken back.
+    hub.peer.fail(*step, status=status, times=4 if status == 500 else 1)
+    change = {
+        "variables": {"SUMMARIZER_QUEUE": "8", "SUMMARIZER_THREADS": "2"},
+        "hardware": "t4-small",
+        "secrets": {"HF_TOKEN": "s3cret-value"},
+    }
+    done = deploy(hub, checkout, **change)
+    assert done.error.startswith("Cannot ")
+    assert (space.variables, space.hardware, space.head.oid) == was
+    hub.peer.faults.clear()
+    assert deploy(hub, checkout, **change).code == 0
+    assert space.variables == change["variables"] and "models/base/config.json" in space.files
+
+
 # The command -----------------------------------------------------------------------------------
 
 
@@ -370,9 +420,17 @@ def test_the_command_deploys(hub: Hub, on_the_hub: dict[str, str]) -> None:
         (["--variable", "X"], "--variable X: write NAME=VALUE"),
         (["--secret", "X"], "--secret X: give its name alone"),
         (["--secret", "X=hidden-value"], "give its name alone"),
+        (["--secret", HIDDEN], "give its name alone"),
+        (["--variable", HIDDEN], "write NAME=VALUE"),
+        (["--variable", f"X={HIDDEN}"], "a Space's variables are public: use --secret"),
+        (["--variable", "HOME=x", "--secret", "HOME"], "as a variable and as a secret"),
+        (["--wait=nan"], "is not a number of seconds"),
+        (["--wait=-1"], "is not a number of seconds"),
     ],
     ids=str,
 )
 def test_bad_options(hub: Hub, options: list[str], sentence: str) -> None:
     done = hub.run("summarizer", "deploy", SPACE, *options)
     assert sentence in done.error
+    assert "hidden-value" not in done.out + done.err and HIDDEN not in done.out + done.err
+    assert not hub.peer.requests("POST")

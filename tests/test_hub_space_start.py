@@ -13,6 +13,7 @@ from page.visiting import ask
 from summarizer.settings import Settings, read_settings
 from summarizer.space import space_files
 from tests.hub_peer import HubPeer
+from tests.hub_runner import ROOT
 from tests.space_start import TEXT, measure, started
 
 if TYPE_CHECKING:
@@ -78,3 +79,23 @@ def test_the_same_page_serves_models_of_the_hub(
     assert kept == []
     asked = {request.path for request in hub.peer.log}
     assert not any("Quillfeather" in path for path in asked)
+
+
+def test_on_a_zerogpu_space_each_summary_runs_on_a_gpu_that_is_lent(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """With a stand-in for the Hub's `spaces`, which lends a process of its own and no GPU."""
+    root = _unpack(tmp_path / "space", space_files(checkout, Settings(), []))
+    loans = tmp_path / "loans"
+    zero = {
+        "SPACES_ZERO_GPU": "true", "PYTHONPATH": str(ROOT / "tests/zero"),
+        "SPACES_STANDIN_LOG": str(loans), "SUMMARIZER_THREADS": "1", "HF_HUB_OFFLINE": "1",
+    }  # fmt: skip
+    with started(tmp_path / "home", root, zero) as app:
+        assert not loans.exists()  # none is asked for before a visitor comes
+        answer = ask(app.url, "radiology", TEXT)
+        assert {"base", "lora"} <= set(answer)
+        with urllib.request.urlopen(f"{app.url}/config", timeout=60) as reply:
+            assert "on cpu" in reply.read().decode()
+        lent, back = loans.read_text().splitlines()
+        assert lent.split()[0] == back.split()[0] != str(app.process.pid)

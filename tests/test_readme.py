@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,26 @@ def test_pictures_and_files_that_it_names_are_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_publishing_takes_five_lines_that_the_commands_understand():
+    from summarizer.__main__ import parser
+    from train import push
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Publish your adapter\n")[1].split("\n## ")[0]
+    lines = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines()
+    assert len(lines) == 5
+    parsers = {"train.push": push.parser(), "summarizer": parser()}
+    pushed = []
+    for line in lines[1:]:
+        python, option, module, *arguments = shlex.split(line, comments=True)
+        assert (python, option) == ("python", "-m")
+        options = parsers[module].parse_args(arguments)
+        if module == "train.push":
+            pushed.append((Path(options.folder).name, options.repository, options.dry_run))
+    assert pushed[0] == ("base", f"OWNER/{push.BASE_NAME}", False)  # what an adapter looks for
+    assert [dry for _, _, dry in pushed[1:]] == [True, False]
 
 
 def test_speeds_are_those_of_the_files_that_the_commands_write(tmp_path, monkeypatch):

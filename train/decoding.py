@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import RecipeError, UserError
+from train.model import pinned
 from train.recipe import Recipe
 from train.strict import build
 
@@ -58,7 +59,7 @@ def choose(adapter: Path, beams: Sequence[int] = ()) -> dict[str, Any]:
     except (KeyError, RecipeError) as fault:
         raise UserError(f"{path} holds no recipe of this version: {fault}") from None
     rows = load_validation(recipe)
-    engine = Engine.load(recipe.backbone, {recipe.task: str(adapter)})
+    engine = Engine.load(pinned(recipe), {recipe.task: str(adapter)})
     evaluation = recipe.evaluation
     # text is compared here, so a recipe that goes by the loss is taken at ROUGE-L
     metric = "rougeL" if evaluation.metric == "loss" else evaluation.metric

@@ -27,13 +27,18 @@ def fetch_backbone(recipe: Recipe) -> Source:
     Raises:
         RecipeError: neither a folder nor a model that the Hub gives out.
     """
-    source = recipe.backbone
-    if recipe.revision is not None and is_hub_id(source):
-        source = f"{source}@{recipe.revision}"
     try:
-        return Source(*resolve(source, "backbone"))
+        return Source(*resolve(pinned(recipe), "backbone"))
     except ModelError as fault:
         raise RecipeError(f"backbone: {fault}") from None
+
+
+def pinned(recipe: Recipe) -> str:
+    """The backbone as it is asked for: a folder, or owner/name with the recipe's revision."""
+    source = recipe.backbone
+    if recipe.revision is not None and is_hub_id(source) and "@" not in source:
+        return f"{source}@{recipe.revision}"
+    return source
 
 
 def read_config(recipe: Recipe, source: Source) -> Any:

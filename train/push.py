@@ -12,6 +12,8 @@ configuration names its base there, at the commit that was checked to hold the s
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import logging
 import re
@@ -26,13 +28,15 @@ from summarizer.card import card
 from summarizer.hub import HubError, HubName, RemoteFile, client, list_files, patiently, told
 from summarizer.hub_files import (
     check_config,
+    check_content,
     check_harmless,
     check_ranks,
     check_secrets,
     human_size,
+    select,
 )
 from summarizer.publish import Push, Pushed, check_account, push
-from summarizer.record import RecordError, public, read_json
+from summarizer.record import RecordError, part_of, public, read_json
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -73,6 +77,9 @@ def run(options: argparse.Namespace) -> int:
     name = HubName.parse(options.repository)
     if name.revision:
         raise PushError(f"Name the branch with --revision {name.revision}, not after an @.")
+    branch = HubName.parse(f"{name.id}@{options.revision}").revision or ""
+    if re.fullmatch(r"[0-9a-f]{40}", branch):
+        raise PushError(f"{branch} is a commit: name the branch to push to with --revision.")
     folder = Path(options.folder)
     local = read_adapter(folder) if is_adapter(folder) else read_base(folder)
     api = client(options.timeout)
@@ -93,7 +100,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"\n{wanted.files['README.md'].decode()}")
         print("Nothing was pushed: this was a dry run.")
         return 0
-    check_account(api, name, anywhere=options.create_pr)
+    instead = ", or open a pull request with --create-pr"
+    check_account(api, name, anywhere=options.create_pr, instead=instead)
     _refuse_foreign(api, wanted)
     tell(push(api, wanted))
     return 0
@@ -120,12 +128,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--create-pr", action="store_true", help="open a pull request instead")
     made.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=120.0,
         metavar="SECONDS",
         help="silence after which a request is given up (default: 120)",
     )
     return made
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
 
 
 # What is in the folder -------------------------------------------------------------------------
@@ -231,14 +246,13 @@ def _check_files(folder: Path) -> None:
     check_harmless(str(folder), (name for name, path in paths.items() if path.is_file()))
     for name, path in sorted(paths.items()):
         if path.is_file():
+            check_content(f"{folder}/{name}", path)
             check_secrets(f"{folder}/{name}", path)
 
 
 def _check_hashes(
     folder: Path, weights: Path, run: Mapping[str, Any], scores: Mapping[str, Any]
 ) -> None:
-    import hashlib
-
     with weights.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if run.get("adapter_sha256") and run["adapter_sha256"] != actual:
@@ -251,7 +265,7 @@ def _check_hashes(
         raise PushError(f"scores.json in {folder} does not say of which weights: {score}.")
     if scores["adapter_sha256"] != actual:
         raise PushError(f"scores.json in {folder} was made with other weights: {score}.")
-    if not scores.get("systems", {}).get("lora"):
+    if not part_of(scores, "systems", folder / "scores.json").get("lora"):
         raise PushError(f"scores.json in {folder} has no scores of the adapter: {score}.")
 
 
@@ -260,10 +274,12 @@ def _check_hashes(
 
 @dataclass(frozen=True)
 class Base:
-    """A base on the Hub, checked to be the adapter's. commit: None where it was not looked at."""
+    """A base on the Hub, checked to be the adapter's. commit: None where it was not looked at, and
+    `unseen` says why."""
 
     id: str
     commit: str | None
+    unseen: str = ""
 
 
 def find_base(
@@ -278,18 +294,19 @@ def find_base(
     embedded = not is_hub_id(local.base or "") or Path(str(local.base)).is_dir()
     base = HubName.parse(given or (f"{name.owner}/{BASE_NAME}" if embedded else str(local.base)))
     folder = resolve(str(local.base), "backbone")[0] if embedded else None
+    unseen = ""
     try:
         commit, listing = _look_at_base(api, base, local, missing_is_told=not only_look)
-    except HubError:
+    except HubError as error:
         if not only_look:
             raise
-        commit, listing = None, {}
+        commit, listing, unseen = None, {}, str(error)
     if folder is None:
         with told(base, f"read the configuration of {base.id}"):
             file = api.hf_hub_download(base.id, "config.json", revision=commit)
         folder = Path(file).parent
     check_loads(local.folder, folder)
-    recorded = (local.run.get("base") or {}).get("sha256")
+    recorded = _recorded_base(local).get("sha256")
     if embedded and recorded and recorded != weights_sha256(folder):
         raise PushError(
             f"{local.folder} was trained on other weights than {folder} holds now: train it again."
@@ -299,7 +316,31 @@ def find_base(
             f"{base.id} on the Hub has other weights than {folder}, which {local.folder} was trained "
             "on: push the right base first."
         )
-    return Base(base.id, commit)
+    if (
+        commit is not None
+        and not embedded
+        and recorded
+        and recorded != _listed_sha256(base, listing)
+    ):
+        raise PushError(
+            f"{local.folder} was trained on other weights than {base.id} has on the Hub: name its "
+            "own base with --base-model."
+        )
+    return Base(base.id, commit, unseen)
+
+
+def _recorded_base(local: Local) -> Mapping[str, Any]:
+    return part_of(local.run, "base", local.folder / "run.json")
+
+
+def _listed_sha256(base: HubName, listing: Mapping[str, RemoteFile]) -> str:
+    """`weights_sha256` of a backbone's folder as it would be fetched, from the Hub's listing."""
+    digest = hashlib.sha256()
+    for file in sorted(select(base.id, listing, "backbone"), key=lambda file: file.path):
+        if file.path.endswith(".safetensors") and file.sha256:
+            digest.update(file.path.encode())
+            digest.update(bytes.fromhex(file.sha256))
+    return digest.hexdigest()
 
 
 def _look_at_base(
@@ -307,7 +348,9 @@ def _look_at_base(
 ) -> tuple[str, dict[str, RemoteFile]]:
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    revision = base.revision or (local.run.get("base") or {}).get("revision")
+    revision = base.revision
+    if revision is None and base.id == str(local.base).partition("@")[0]:
+        revision = _recorded_base(local).get("revision")
     with told(base, f"look at the base {base.id}"):
         try:
             commit = patiently(lambda: api.repo_info(base.id, revision=revision)).sha
@@ -370,7 +413,13 @@ def contents(local: Local, name: HubName, base: Base | None) -> dict[str, bytes 
     files: dict[str, bytes | Path] = dict(local.files)
     for record in _RECORDS:
         if record in files:
-            files[record] = _json_bytes(public(read_json(local.folder / record)))
+            try:
+                files[record] = _json_bytes(public(read_json(local.folder / record)))
+            except ValueError:
+                raise PushError(
+                    f"{record} in {local.folder} holds a figure that is NaN or infinite: write it "
+                    "again."
+                ) from None
     names: dict[str, str | None] = {"repo_id": name.id}
     if base is not None:
         named = {"base_model_name_or_path": base.id, "revision": base.commit}
@@ -381,7 +430,7 @@ def contents(local: Local, name: HubName, base: Base | None) -> dict[str, bytes 
 
 
 def _json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def announce(api: HfApi, wanted: Push, local: Local, base: Base | None) -> None:
@@ -395,7 +444,8 @@ def announce(api: HfApi, wanted: Push, local: Local, base: Base | None) -> None:
     if local.skipped:
         print(f"Not uploaded: {', '.join(local.skipped)}")
     if base is not None:
-        print(f"Its base: {base.id}" + (f" at {base.commit}" if base.commit else ", not looked at"))
+        seen = f" at {base.commit}" if base.commit else f", not looked at: {base.unseen}"
+        print(f"Its base: {base.id}{seen}")
 
 
 def _refuse_foreign(api: HfApi, wanted: Push) -> None:

@@ -179,7 +179,7 @@ class Recipe:
     name: str
     task: str
     backbone: str = "models/base"  # Hub id or folder
-    revision: str | None = None
+    revision: str | None = None  # of a backbone on the Hub: its commit; None is today's
     architecture: Literal["seq2seq", "causal"] = "seq2seq"
     notice: str | None = None  # printed before anything is read
     prompt: str | None = None  # None: the task's
@@ -215,6 +215,8 @@ def load_recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     path = _find(name)
     raw = read_yaml(path)
     raw.setdefault("name", path.stem)
+    if "backbone" in (overrides or {}):
+        raw.pop("revision", None)  # it is the other backbone's
     for key, value in (overrides or {}).items():
         override(Recipe, raw, key, value)
     return check(_with_defaults(build(Recipe, raw)))

@@ -1,5 +1,6 @@
 """Loading: folders of every right shape load, every wrong one is refused in one sentence."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_t5 import make_adapter, make_backbone
 
+from summarizer import measured
 from summarizer.backbone import (
     ROOT,
     Backbone,
@@ -23,6 +25,7 @@ from summarizer.backbone import (
     resolve,
     weights_sha256,
 )
+from summarizer.generate import Engine
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +141,32 @@ def test_a_backbone_with_some_of_its_weights(base_copy):
     del weights["encoder.block.1.layer.0.SelfAttention.q.weight"]
     save_file(weights, base_copy / "model.safetensors", metadata={"format": "pt"})
     assert "not all there" in refusal(load_backbone, str(base_copy))
+
+
+@pytest.mark.parametrize("places", [[1], {"shared.weight": [1]}, None, "x"], ids=str)
+def test_an_index_of_another_shape(base_copy, places):
+    (base_copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    assert "does not say in which files" in refusal(load_backbone, str(base_copy))
+
+
+def test_records_of_another_shape_are_told(tiny, adapter_copy):
+    """An adapter of somebody else's: what stands beside its weights may be anything."""
+    for record in ("[" * 100_000, "[]", "{"):
+        (adapter_copy / "run.json").write_text(record)
+        backbone = load_backbone(tiny.backbone, "cpu")
+        assert "run.json" in refusal(load_adapters, backbone, {"radiology": str(adapter_copy)})
+    for recipe in ("x", [1], {"decoding": [1]}, {"prompt": 5}, {"max_input_tokens": "x"}):
+        (adapter_copy / "run.json").write_text(json.dumps({"recipe": recipe, "base": "x"}))
+        adapters = {"radiology": str(adapter_copy)}
+        assert "run record" in refusal(Engine.load, tiny.backbone, adapters, "cpu")
+
+
+def test_scores_of_another_shape_do_not_stop_the_page(engine):
+    systems = {"lora": {"rougeL": {"mean": 1.0, "low": 0.0, "high": 2.0}}}
+    whole = {"data": {"name": "x", "split": "test", "n": 3}, "decoding": {}, "systems": systems}
+    for changed in ({"systems": [1]}, {"systems": {"lora": 3}}, {"data": "x"}, {"decoding": [1]}):
+        info = dataclasses.replace(engine.adapters["radiology"], scores={**whole, **changed})
+        assert "cannot be read" in measured.scores(engine.task("radiology"), info)
 
 
 def test_an_index_that_points_outside_its_folder(base_copy):
@@ -279,7 +308,40 @@ def test_an_adapter_that_replaces_whole_modules(backbone, tiny, tmp_path):
         Path(tiny.backbone), tmp_path / "a", seed=1, target_modules=["q"],
         modules_to_save=["lm_head"],
     )  # fmt: skip
+    assert "asks for modules_to_save" in refusal(load_adapters, backbone, {"a": str(adapter)})
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "modules_to_save": None}))
     assert "not LoRA's" in refusal(load_adapters, backbone, {"a": str(adapter)})
+
+
+def test_an_adapter_that_would_change_the_base_as_it_is_loaded(backbone, adapter_copy):
+    """The left column would no longer be the base."""
+    config = json.loads((adapter_copy / "adapter_config.json").read_text())
+    changed = json.dumps({**config, "init_lora_weights": "pissa"})
+    (adapter_copy / "adapter_config.json").write_text(changed)
+    assert "changes the base when loaded" in refusal(
+        load_adapters, backbone, {"a": str(adapter_copy)}
+    )
+
+
+def test_an_adapter_of_another_base_by_name(tiny, adapter_copy):
+    """The same shapes, and no run record: two names of the Hub have to be one."""
+    (adapter_copy / "run.json").unlink(missing_ok=True)
+    config = json.loads((adapter_copy / "adapter_config.json").read_text())
+
+    def named(base: str) -> dict[str, str]:
+        changed = json.dumps({**config, "base_model_name_or_path": base})
+        (adapter_copy / "adapter_config.json").write_text(changed)
+        return {"a": str(adapter_copy)}
+
+    def on(name: str) -> Backbone:  # a fresh one: loading an adapter changes the model
+        return dataclasses.replace(load_backbone(tiny.backbone, "cpu"), name=name)
+
+    ours = on("owner/base@v1")
+    assert "was trained on stranger/base" in refusal(load_adapters, ours, named("stranger/base"))
+    load_adapters(ours, named("Owner/base"))
+    load_adapters(on("owner/base"), named("/somewhere/else/base"))  # a path tells nothing
+    load_adapters(on(tiny.backbone), named("stranger/base"))  # a copy in a folder
 
 
 def test_a_bad_adapter_leaves_the_backbone_as_it_was(tiny, tmp_path):

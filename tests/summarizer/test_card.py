@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from summarizer import card as card_module
 from summarizer.card import card, main, write_card
 from summarizer.record import RecordError, public
 from summarizer.sources import SOURCES, find, weights_licence
+from tests.hub_card_rules import check_card
 from tests.tiny_models import make_adapter, make_base, write_records
 
 
@@ -32,8 +34,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def adapter(project: Path, tmp_path: Path) -> Path:
     """A copy of the adapter to spoil."""
-    import shutil
-
     return Path(shutil.copytree(project / "models/radiology", tmp_path / "radiology"))
 
 
@@ -201,6 +201,15 @@ def test_the_bases_card_is_a_models_own(project: Path) -> None:
     assert "how they were made is not recorded" in text
 
 
+def test_a_base_of_credentialed_text_names_its_licence(project: Path, tmp_path: Path) -> None:
+    """The Hub refuses `license: other` without a name."""
+    base = Path(shutil.copytree(project / "models/base", tmp_path / "base"))
+    (base / "run.json").write_text(json.dumps({"data": {"train": {"sources": {"mimic-iii": 9}}}}))
+    text = card(base)
+    assert _front(text)["license"] == "other"
+    assert check_card(text, "model") == ([], [])
+
+
 def test_the_command_writes_the_card_beside_the_weights(adapter: Path, capsys) -> None:
     assert main([str(adapter)]) == 0
     assert capsys.readouterr().out.strip() == str(adapter / "README.md")
@@ -213,7 +222,12 @@ def test_bad_input_is_one_sentence(tmp_path: Path, adapter: Path, capsys) -> Non
         assert main([str(folder)]) == 1
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
-    for broken in ("{", "[]", json.dumps({"systems": {"lora": 3}})):
+    (adapter / "failures.md").write_bytes(b"\xff\xfe")
+    assert main([str(adapter)]) == 1
+    assert "failures.md is no text in UTF-8" in capsys.readouterr().err
+    (adapter / "failures.md").unlink()
+    wrong = json.dumps({"systems": {"lora": {"rougeL": {"mean": "58", "low": 1, "high": 2}}}})
+    for broken in ("{", "[]", "[" * 100_000, json.dumps({"systems": {"lora": 3}}), wrong):
         (adapter / "scores.json").write_text(broken)
         with pytest.raises(RecordError) as fault:
             card(adapter)

@@ -25,6 +25,7 @@ from train.recipe import load_recipe, recipe_names
 pytest_plugins = ["tests.hub_fixtures"]
 
 RECIPES = [name for name in recipe_names() if load_recipe(name).backbone != "models/base"]
+PINS = {load_recipe(name).backbone: load_recipe(name).revision for name in RECIPES}
 SHORT = (
     "--max_steps 2 --max_train_rows 24 --max_validation_rows 3 --batch_size 4 "
     "--gradient_accumulation_steps 1 --max_new_tokens 6 --logging_steps 1 --evaluation.max_rows 3"
@@ -47,7 +48,8 @@ def parquet(rows: list[dict[str, str]]) -> bytes:
 def world(hub: Hub, folders: dict[str, Path]) -> Hub:
     """The Hub with all that the recipes name."""
     for name, kind in HUB_MODELS.items():
-        hub.peer.add_folder("model", name, folders[kind])
+        repository = hub.peer.add_folder("model", name, folders[kind])
+        repository.head.oid = repository.refs["main"] = PINS[name]
     mimic = {
         f"data/{split}-00000-of-00001.parquet": parquet(
             [

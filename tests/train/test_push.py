@@ -148,7 +148,10 @@ def test_a_dry_run_shows_files_and_card_and_writes_nothing(
 def test_a_dry_run_needs_neither_token_nor_hub(hub: Hub, project: Path) -> None:
     done = push(hub, project, "--dry-run", token=None, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.code == 0, done.err
-    assert "not looked at" in done.out and "Nothing was pushed" in done.out
+    assert "not looked at: The Hub cannot be reached." in done.out
+    assert "Nothing was pushed" in done.out
+    done = push(hub, project, "--dry-run")
+    assert f"not looked at: There is no {BASE} on the Hub" in done.out
 
 
 def test_private_branch_and_pull_request(hub: Hub, project: Path, based: str) -> None:
@@ -255,6 +258,16 @@ def _wider(weights: dict) -> dict:
     return weights | {first: numpy.concatenate([weights[first]] * 2, axis=1)}
 
 
+_NAN = {"lora": {"rougeL": {"mean": float("nan"), "low": 1.0, "high": 2.0}}}
+
+
+def _torch_zip(path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02.")
+
+
 REFUSED = {
     "no scores": (lambda f: (f / "scores.json").unlink(), "has no scores.json: score it with"),
     "no run record": (lambda f: (f / "run.json").unlink(), "has no run.json: train it with"),
@@ -281,8 +294,13 @@ REFUSED = {
     ),
     "a pickle by another name": (
         lambda f: (f / "adapter_model.safetensors").write_bytes(b"\x80\x04" + b"." * 999),
-        "is damaged or no safetensors file",
+        "is a pickle, which can run code",
     ),
+    "a pickle as a picture": (
+        lambda f: (f / "curve.png").write_bytes(b"\x80\x04" + b"." * 99),
+        "curve.png is a pickle",
+    ),
+    "a pickle without a suffix": (lambda f: _torch_zip(f / "state"), "state is a pickle"),
     "code": (lambda f: (f / "model.py").write_text("x"), "holds code"),
     "a link": (lambda f: (f / "notes.md").symlink_to("/etc/passwd"), "is a symbolic link"),
     "a token": (
@@ -290,6 +308,24 @@ REFUSED = {
         "looks like an access token",
     ),
     "broken JSON": (lambda f: (f / "scores.json").write_text("{"), "cannot be read as JSON"),
+    "JSON without a bottom": (
+        lambda f: (f / "run.json").write_text("[" * 100_000), "cannot be read as JSON"
+    ),
+    "systems of another shape": (
+        lambda f: _edit(f / "scores.json", systems=[1]), "systems in models/radiology/scores.json"
+    ),
+    "a base of another shape": (
+        lambda f: _edit(f / "run.json", base="models/base"), "base in models/radiology/run.json"
+    ),
+    "a score that is none": (
+        lambda f: _edit(f / "scores.json", systems=_NAN), "holds a figure that is NaN"
+    ),
+    "notes that are no text": (
+        lambda f: (f / "failures.md").write_bytes(b"\xff\xfe"), "is no text in UTF-8"
+    ),
+    "ranks of another shape": (
+        lambda f: _edit(f / "adapter_config.json", rank_pattern=[4]), "rank_pattern that is none"
+    ),
     "rank": (lambda f: _edit(f / "adapter_config.json", r=8), "says rank 8"),
     "a layer missing": (lambda f: _change_weights(f, _drop_one), "is missing from its weights"),
     "a layer too wide": (lambda f: _change_weights(f, _wider), "does not fit its base"),
@@ -340,6 +376,9 @@ def test_a_base_with_other_weights_on_the_hub_is_refused(
         (("models/radiology", "ow ner/x"), "is no repository name"),
         (("models/radiology", "radiology"), "is no repository name"),
         (("models/radiology", "owner/x@v2"), "Name the branch with --revision v2"),
+        (("models/radiology", "owner/x", "--revision", "../main"), "is no revision"),
+        (("models/radiology", "owner/x", "--revision", ""), "is no revision"),
+        (("models/radiology", "owner/x", "--revision", "0a" * 20), "is a commit: name the branch"),
         (("models/nowhere", "owner/x"), "There is no folder models/nowhere"),
         (("models", "owner/x"), "holds neither an adapter"),
     ],
@@ -348,11 +387,40 @@ def test_bad_arguments(hub: Hub, project: Path, arguments: tuple, sentence: str)
     assert sentence in hub.run("train.push", *arguments, cwd=project).error
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_a_time_that_is_none(hub: Hub, project: Path, seconds: str) -> None:
+    done = push(hub, project, f"--timeout={seconds}")
+    assert done.code == 2 and "is no number of seconds above 0" in done.err.splitlines()[-1]
+
+
+def test_a_base_of_the_hub_has_to_be_the_one_that_it_was_trained_on(
+    hub: Hub, project: Path
+) -> None:
+    """The same shapes are not the same weights."""
+    make = "from pathlib import Path\nfrom tests.tiny_models import *\n"
+    assert hub.code(f"{make}make_base(Path('twin'), seed=9)", cwd=project).code == 0
+    trained_on = hub.peer.add_folder("model", "google/base", project / "models/base").head.oid
+    twin = hub.peer.add_folder("model", "google/twin", project / "twin")
+    folder = project / "models/radiology"
+    _edit(folder / "adapter_config.json", base_model_name_or_path="google/base")
+    record = json.loads((folder / "run.json").read_text())["base"]
+    _edit(folder / "run.json", base={**record, "name": "google/base", "revision": trained_on})
+    done = push(hub, project, "--base-model", "google/twin")
+    assert "was trained on other weights than google/twin has on the Hub" in done.error
+    assert ("model", NAME) not in hub.peer.repositories
+    theirs = hub.peer.repository("model", "google/base")
+    theirs.commit(twin.head.files, "other weights")  # the pinned commit stays what it was
+    assert push(hub, project).code == 0
+    config = json.loads(hub.peer.repository("model", NAME).files["adapter_config.json"])
+    assert (config["base_model_name_or_path"], config["revision"]) == ("google/base", trained_on)
+
+
 def test_another_owner_is_refused_before_anything_is_made(
     hub: Hub, project: Path, based: str
 ) -> None:
     done = push(hub, project, "--base-model", BASE, name="stranger/radiology")
     assert "belongs to stranger, and the token in use to owner" in done.error
+    assert done.error.endswith("or open a pull request with --create-pr.")
     assert {request.method for request in hub.peer.log} == {"GET"}
     assert push(hub, project, "--base-model", BASE, name="team/radiology").code == 0
 
@@ -360,6 +428,7 @@ def test_another_owner_is_refused_before_anything_is_made(
 def test_tokens_that_may_not(hub: Hub, project: Path, based: str) -> None:
     assert "No token is there: run `hf auth login`" in push(hub, project, token=None).error
     assert "does not know the token" in push(hub, project, token="hf_wrongwrongwrong").error
+    assert "The token in use is none" in push(hub, project, token="hf_schlüssel").error
     assert "may not do that" in push(hub, project, token=READ_TOKEN).error
     assert "belongs to owner, and the token in use to stranger" in (
         push(hub, project, token=OTHER_TOKEN).error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from summarizer.backbone import is_hub_id
 from summarizer.tasks import TASKS
 from train.errors import RecipeError
 from train.recipe import RECIPES, Recipe, load_recipe, parse_overrides, recipe_names
@@ -84,6 +85,26 @@ def test_recipes_carry_the_values_that_the_seeds_give() -> None:
     rules = phi.prepare
     assert (rules.min_input_characters, rules.min_target_characters) == (100, 20)
     assert rules.max_target_characters == 1000
+
+
+def test_every_backbone_of_the_hub_is_pinned_to_one_commit() -> None:
+    pins: dict[str, set[str | None]] = {}
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        if is_hub_id(recipe.backbone):
+            pins.setdefault(recipe.backbone, set()).add(recipe.revision)
+        else:
+            assert recipe.revision is None
+    assert len(pins) == 6
+    for revisions in pins.values():
+        assert len(revisions) == 1 and re.fullmatch(r"[0-9a-f]{40}", str(*revisions))
+
+
+def test_another_backbone_has_another_revision() -> None:
+    name = "question-flan-t5-large"
+    assert load_recipe(name, {"backbone": "google/flan-t5-xl"}).revision is None
+    both = load_recipe(name, {"revision": "v1", "backbone": "google/flan-t5-xl"})
+    assert both.revision == "v1"
 
 
 def test_the_flags_of_seed_002_are_understood() -> None:
