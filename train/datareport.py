@@ -43,7 +43,7 @@ def write_report(recipe: Recipe, prepared: Any, folder: Path) -> None:
         _missing(prepared.splits),
         "## Repeated targets",
         _repeated(prepared.splits),
-        "## Leaks from training into validation and test",
+        "## Leaks across the splits",
         _leaks(recipe, prepared),
     ]
     if prepared.styles:
