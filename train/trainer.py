@@ -217,12 +217,17 @@ class AdapterTrainer(Trainer):
     def _scores(self) -> dict[str, Any]:
         """Every process answers its share of the validation rows; all know all scores."""
         recipe, rank = self.recipe, self.args.process_index
-        share = self.validation[rank :: self.args.world_size]
-        with self.compute_loss_context_manager():
+        processes = self.args.world_size
+        share = self.validation[rank::processes]
+        prompts = [example.input_ids for _, example in share]
+        # Under FSDP the processes need each other in every batch: all have as many prompts.
+        missing = math.ceil(len(self.validation) / processes) - len(share)
+        prompts += [self.validation[0][1].input_ids] * missing
+        with self.compute_loss_context_manager(), selection.whole(self.model):
             texts = selection.generate(
                 self.accelerator.unwrap_model(self.model),
                 self.tokenizer,
-                [example.input_ids for _, example in share],
+                prompts,
                 causal=self.causal,
                 batch_size=recipe.evaluation.batch_size,
                 max_new_tokens=recipe.decoding.max_new_tokens,
@@ -231,7 +236,7 @@ class AdapterTrainer(Trainer):
                 synced_gpus=self.is_fsdp_enabled,
                 eos_token_id=self._stops(),
             )
-        found = selection.score([row["target"] for row, _ in share], texts)
+        found = selection.score([row["target"] for row, _ in share], texts[: len(share)])
         sources = [row["source"] for row, _ in share]
         pairs = self._gathered(list(zip(sources, found, strict=True)))
         return selection.summarise(
