@@ -236,7 +236,10 @@ def _find(name: str) -> Path:
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(recipe_names())
-        raise RecipeError(f"There is no recipe {name!r}; the recipes are {known}.")
+        raise RecipeError(
+            f"There is no recipe {name!r} (its name comes first, then --key value); the recipes are "
+            f"{known}."
+        )
     return path
 
 

@@ -199,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", action="store_true", help="start over, not where a run stopped")
     parser.add_argument(
         "--dry-run",
+        "--dry_run",
         action="store_true",
         help="print the resolved recipe, parameters, steps, memory, time and cost; train nothing",
     )
@@ -206,7 +207,11 @@ def _parser() -> argparse.ArgumentParser:
         "--gpu", default="h100", help="for --dry-run: h100, a100, l4, 4090, t4 (default: h100)"
     )
     parser.add_argument(
-        "--price_per_hour", type=float, default=2.5, help="for --dry-run, of a GPU (default: 2.5)"
+        "--price_per_hour",
+        "--price-per-hour",
+        type=float,
+        default=2.5,
+        help="for --dry-run, of a GPU (default: 2.5)",
     )
     return parser
 
