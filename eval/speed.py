@@ -120,10 +120,10 @@ def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
 
 def _ids(backbone: Any, task: Any, row: Row) -> list[int]:
     from summarizer.backbone import chat_parts
-    from summarizer.tasks import prompt_parts
+    from summarizer.tasks import prompt_parts, segment_of
     from summarizer.text import check_input, cut_to
 
-    before, after = prompt_parts(task, row.get("section"))
+    before, after = prompt_parts(task, segment_of(task, row))
     if backbone.kind == "causal":
         before, after = chat_parts(backbone.tokenizer, before, after)
     text = check_input(row["input"])

@@ -185,11 +185,11 @@ class ModelWriter:
     def _prepare(self, row: Row) -> tuple[list[int], int]:
         """Token ids of the prompt, and how many words of the input it has no room for."""
         from summarizer.backbone import chat_parts, without_special
-        from summarizer.tasks import prompt_parts
+        from summarizer.tasks import prompt_parts, segment_of
         from summarizer.text import check_input, cut_to
 
         text = check_input(row["input"])
-        before, after = prompt_parts(self._task, row.get("section"))
+        before, after = prompt_parts(self._task, segment_of(self._task, row))
         tokenizer, limit = self._backbone.tokenizer, self._task.max_input_tokens
         if self._backbone.kind == "causal":
             text = without_special(tokenizer, text)

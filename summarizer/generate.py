@@ -34,7 +34,7 @@ from summarizer.backbone import (
     weights_sha256,
     without_special,
 )
-from summarizer.tasks import Decoding, Task, prompt_parts
+from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
 
 __all__ = ["AdapterInfo", "Engine", "ModelError", "Pair", "Summary"]
@@ -186,7 +186,8 @@ class Engine:
         Raises:
             UnknownTask, InputError, ModelError: one sentence each, before anything is generated.
         """
-        request = self._prepare(task, {"input": text, "section": section}, decoding)
+        segment = self.task(task).segment or "section"
+        request = self._prepare(task, {"input": text, segment: section}, decoding)
         return self._stream(task, request, cancel or threading.Event())
 
     def run(
@@ -247,9 +248,9 @@ class Engine:
         text = row.get("input")
         if not isinstance(text, str):
             raise InputError("There is no text in the field “input”.")
-        section = row.get("section")
+        section = segment_of(task, row)
         if section is not None and not isinstance(section, str):
-            raise InputError("The field “section” must be text.")
+            raise InputError(f"The field “{task.segment or 'section'}” must be text.")
         text = check_input(text)
         before, after = prompt_parts(task, section)
         if self._backbone.kind == "causal":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -89,6 +90,8 @@ class Task:
     adapter: str  # a folder, or owner/name@revision on the Hub
     examples: str
     sections: tuple[tuple[str, str], ...] = ()  # (canonical name, label shown)
+    # The field of a row that stands in {section}; None: its section, where the task has sections.
+    segment: str | None = None
 
 
 # Section codes of MTS-Dialog (Ben Abacha et al., EACL 2023) and ACI-Bench (Yim et al., 2023),
@@ -184,13 +187,18 @@ def get_task(name: str) -> Task:
         raise UnknownTask(f"There is no task {name!r}: choose from {', '.join(TASKS)}.") from None
 
 
+def segment_of(task: Task, row: Mapping[str, Any]) -> Any:
+    """What a row names as the {section} of the prompt: its section, or the field trained with."""
+    return row.get(task.segment or "section")
+
+
 def section_name(task: Task, raw: str | None) -> str | None:
     """The canonical name of a section, given its code, label or name in any case.
 
     None for no section, or for a task that has none. A name that is not known is kept, in lower
     case and on one line, so that a data set with sections of its own needs no change here.
     """
-    if raw is None or not task.sections:
+    if raw is None or not (task.sections or task.segment):
         return None
     plain = " ".join(raw.split())
     if not plain:
@@ -233,8 +241,8 @@ def build_prompt(task: Task, text: str, section: str | None = None) -> str:
 def for_run(task: Task, run: dict[str, Any] | None) -> Task:
     """The task as an adapter was trained on it: prompt, limits and decoding of its run record.
 
-    Reads `prompt`, `prompt_without_section`, `max_input_tokens` and `decoding` of
-    `run["recipe"]`, each where it is there and not null. Raises ValueError with one sentence for
+    Reads `prompt`, `prompt_without_section`, `max_input_tokens`, `decoding` and
+    `scaling.input_feature` of `run["recipe"]`, each where it is there and not null. Raises ValueError with one sentence for
     a value that cannot be used.
     """
     recipe = (run or {}).get("recipe") or {}
@@ -247,6 +255,7 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
         changes["prompt_without_section"] = _checked_template(without)
     if recipe.get("max_input_tokens"):
         changes["max_input_tokens"] = int(recipe["max_input_tokens"])
+    changes["segment"] = (recipe.get("scaling") or {}).get("input_feature") or None
     decoding = recipe.get("decoding") or {}
     changes["decoding"] = Decoding.from_dict(
         task.decoding.to_dict()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from summarizer.tasks import get_task, section_name
+from summarizer.tasks import Task, for_run, get_task, section_name, segment_of
 from summarizer.text import clean
 from train.errors import DataError
 from train.masks import without_masks
@@ -99,11 +99,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise DataError(
-            f"There is no data file {path}: make it with python -m train.prepare, or name another "
-            "folder with --data_dir."
+            f"There is no data file {path}: make it with python -m "
+            f"{'train.auxiliary' if path.parent.name == 'aux' else 'train.prepare'}, or name "
+            "another folder with --data_dir."
         )
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text: prepare it with train.prepare.") from None
     rows = []
@@ -121,6 +122,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         for key in ("input", "target"):
             if not isinstance(row.get(key), str):
                 raise DataError(f"{path}, line {number}: {key} must be text.")
+        for key in ("source", "section", "modality", "clinic"):
+            if not isinstance(row.get(key), str | None):
+                raise DataError(f"{path}, line {number}: {key} must be text, or be left out.")
         rows.append(row)
     return rows
 
@@ -129,9 +133,10 @@ def _read(
     file: DataFile, recipe: Recipe, loaded: Rows, *, masks_dropped: bool
 ) -> Iterator[dict[str, Any]]:
     path = Path(recipe.data.data_dir) / file.path
+    task = for_run(get_task(recipe.task), {"recipe": recipe.to_dict()})
     kept = 0
     for number, row in enumerate(read_rows(path)):
-        row = _with_segments(recipe, path, number, row)
+        row = _with_segments(task, path, number, row)
         reason = _left_out(file, recipe, row, masks_dropped=masks_dropped)
         if reason is None:
             target = without_masks(row["target"]) if masks_dropped else row["target"]
@@ -150,16 +155,12 @@ def _read(
     loaded.files.append({"name": path.name, "sha256": file_sha256(path), "rows": kept})
 
 
-def _with_segments(recipe: Recipe, path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
+def _with_segments(task: Task, path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
     """The row with an id, a source, and what stands in the prompt as its section."""
     row = dict(row)
     row.setdefault("id", f"{path.stem}-{number}")
     row["source"] = row.get("source") or path.stem
-    feature = recipe.scaling.input_feature
-    if feature in ("modality", "clinic"):
-        row["section"] = " ".join(str(row.get(feature) or "unspecified").split()).lower()
-    elif feature is None or get_task(recipe.task).sections:
-        row["section"] = section_name(get_task(recipe.task), row.get("section"))
+    row["section"] = section_name(task, segment_of(task, row))
     return row
 
 

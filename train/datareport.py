@@ -43,7 +43,7 @@ def write_report(recipe: Recipe, prepared: Any, folder: Path) -> None:
         _missing(prepared.splits),
         "## Repeated targets",
         _repeated(prepared.splits),
-        "## Leaks from training into validation and test",
+        "## Leaks across the splits",
         _leaks(recipe, prepared),
     ]
     if prepared.styles:
@@ -55,10 +55,10 @@ def write_report(recipe: Recipe, prepared: Any, folder: Path) -> None:
 
 def _counter(recipe: Recipe) -> tuple[str, Callable[[str], int]]:
     """What lengths are counted in: the backbone's tokens, or words where it is not at hand."""
-    from train.model import fetch_backbone, load_tokenizer
+    from train.model import fetch_description, load_tokenizer
 
     try:
-        tokenizer = load_tokenizer(recipe, fetch_backbone(recipe))
+        tokenizer = load_tokenizer(recipe, fetch_description(recipe))
     except UserError:
         return "words", lambda text: len(text.split())
     return f"tokens of {recipe.backbone}", lambda text: len(tokenizer(text)["input_ids"])
@@ -167,16 +167,22 @@ def _leaks(recipe: Recipe, prepared: Any) -> str:
         return f"None at a similarity of {recipe.prepare.near_duplicate:g} or more."
     exact = sum(leak.similarity == 1 for leak in prepared.leaks)
     done = {
-        "drop": "the training rows were dropped",
+        "drop": "their twins were dropped",
         "allow": "the rows are marked `near_dup_in_train`: score them apart",
     }.get(recipe.prepare.leaks, "")
     worst = sorted(prepared.leaks, key=lambda leak: -leak.similarity)[:20]
     return (
         f"{len(prepared.leaks)} rows, {exact} of them with the same words; {done}.\n\n"
     ) + _table(
-        ["split", "row", "training row", "similarity", "same target"],
+        ["split", "row", "its twin", "similarity", "same target"],
         [
-            (leak.split, leak.row, leak.train_row, f"{leak.similarity:.2f}", str(leak.same_target))
+            (
+                leak.split,
+                leak.row,
+                f"{leak.twin} ({leak.twin_split})",
+                f"{leak.similarity:.2f}",
+                str(leak.same_target),
+            )
             for leak in worst
         ],
     )

@@ -62,8 +62,11 @@ def dry_run(recipe: Recipe, *, gpu: str, price_per_hour: float) -> None:
     """
     from train.run import each_cluster, resolve
 
-    if gpu not in GPUS:
+    if gpu.lower() not in GPUS:
         raise RecipeError(f"gpu must be one of {', '.join(GPUS)}, not {gpu!r}.")
+    gpu = gpu.lower()
+    if not 0 <= price_per_hour < math.inf:
+        raise RecipeError(f"price_per_hour must not be below 0, not {price_per_hour:g}.")
     recipe = resolve(recipe)
     print(yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True), end="")
     if recipe.notice:
@@ -93,9 +96,9 @@ def shape_of(recipe: Recipe) -> Shape:
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    from train.model import count_parameters, lora_config, read_config
+    from train.model import count_parameters, fetch_description, lora_config, read_config
 
-    config = read_config(recipe, _config_only(recipe))
+    config = read_config(recipe, fetch_description(recipe))
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     with torch.device("meta"):
         model = factory.from_config(config)
@@ -128,7 +131,7 @@ def shape_of(recipe: Recipe) -> Shape:
 def load_of(recipe: Recipe) -> Load:
     """Steps and lengths: of the prepared data, or of the recipe's limits where there is none."""
     from train.data import load_train
-    from train.model import fetch_backbone, load_tokenizer
+    from train.model import fetch_description, load_tokenizer
     from train.plan import RunPlan
     from train.tokens import tokenise
 
@@ -139,7 +142,7 @@ def load_of(recipe: Recipe) -> Load:
     except DataError:
         rows = None
     if rows is not None:
-        data = tokenise(recipe, rows, load_tokenizer(recipe, fetch_backbone(recipe)))
+        data = tokenise(recipe, rows, load_tokenizer(recipe, fetch_description(recipe)))
         count = len(data.examples)
         return Load(
             steps=len(RunPlan(recipe, data).steps),
@@ -230,29 +233,6 @@ def linear_weights(model: Any) -> tuple[int, int]:
             if name.startswith(("encoder.", "model.encoder.")):
                 encoder += module.weight.numel()
     return total, encoder
-
-
-def _config_only(recipe: Recipe) -> Any:
-    """The backbone's configuration alone, fetched from the Hub if need be."""
-    from pathlib import Path
-
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    from summarizer.backbone import is_hub_id
-    from train.model import Source, fetch_backbone
-
-    if not is_hub_id(recipe.backbone):
-        return fetch_backbone(recipe)
-    name, _, revision = recipe.backbone.partition("@")
-    try:
-        path = hf_hub_download(name, "config.json", revision=recipe.revision or revision or None)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError):
-        raise RecipeError(
-            f"backbone {recipe.backbone}: its configuration is not on this machine and cannot be "
-            "fetched from the Hub."
-        ) from None
-    return Source(Path(path).parent, None)
 
 
 def _time(hours: float) -> str:

@@ -17,44 +17,49 @@ PERMUTATIONS = 128
 
 @dataclass(frozen=True)
 class Leak:
-    """A validation or test row that the training rows give away."""
+    """A validation or test row that a row of a split before it gives away."""
 
     split: str
     row: str  # id
-    train_row: str  # id of the most similar training row
+    twin_split: str  # train; or validation, of a test row: the checkpoint was chosen on it
+    twin: str  # id of the most similar row there
     similarity: float  # 1 for the same text
     same_target: bool
 
 
 def find_leaks(splits: dict[str, Sequence[dict[str, Any]]], threshold: float = 0.8) -> list[Leak]:
-    """Rows of validation and test whose input is, exactly or nearly, a training row's.
+    """Rows of validation and test whose input is, exactly or nearly, one of training's; and rows of
+    test whose input is one of validation's.
 
     A row that differs from its twin in its section asks for something else of the same text; it
     leaks nothing if all its twins differ so, for its target is another.
     """
     from datasketch import MinHashLSH
 
-    train = splits["train"]
-    grams = [word_grams(row["input"]) for row in train]
-    index = MinHashLSH(threshold=max(0.05, threshold - 0.2), num_perm=PERMUTATIONS)
-    with index.insertion_session() as session:
-        for place, shingles in enumerate(grams):
-            session.insert(place, _sketch(shingles))
     leaks = []
-    for split in ("validation", "test"):
-        for row in splits.get(split, ()):
-            mine = word_grams(row["input"])
-            best: tuple[float, int] | None = None
-            for place in index.query(_sketch(mine)):
-                if train[place].get("section") != row.get("section"):
-                    continue
-                similarity = jaccard(mine, grams[place])
-                if similarity >= threshold and (best is None or similarity > best[0]):
-                    best = (similarity, place)
-            if best is not None:
-                twin = train[best[1]]
-                same = normal(twin["target"]) == normal(row["target"])
-                leaks.append(Leak(split, row["id"], twin["id"], round(best[0], 3), same))
+    for twin_split, others in (("train", ("validation", "test")), ("validation", ("test",))):
+        twins = splits.get(twin_split, ())
+        grams = [word_grams(row["input"]) for row in twins]
+        index = MinHashLSH(threshold=max(0.05, threshold - 0.2), num_perm=PERMUTATIONS)
+        with index.insertion_session() as session:
+            for place, shingles in enumerate(grams):
+                session.insert(place, _sketch(shingles))
+        for split in others:
+            for row in splits.get(split, ()):
+                mine = word_grams(row["input"])
+                best: tuple[float, int] | None = None
+                for place in index.query(_sketch(mine)):
+                    if twins[place].get("section") != row.get("section"):
+                        continue
+                    similarity = jaccard(mine, grams[place])
+                    if similarity >= threshold and (best is None or similarity > best[0]):
+                        best = (similarity, place)
+                if best is not None:
+                    twin = twins[best[1]]
+                    same = normal(twin["target"]) == normal(row["target"])
+                    leaks.append(
+                        Leak(split, row["id"], twin_split, twin["id"], round(best[0], 3), same)
+                    )
     return leaks
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from summarizer.backbone import ModelError, is_hub_id, resolve, weights_sha256
 from train.errors import RecipeError
-from train.recipe import Recipe
+from train.recipe import Recipe, load_recipe, recipe_names
+
+# The files that say what a model is and how it reads text; none of them holds a weight.
+DESCRIPTION = ("*.json", "*.txt", "*.jinja", "*.model")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,33 @@ def pinned(recipe: Recipe) -> str:
     if recipe.revision is not None and is_hub_id(source) and "@" not in source:
         return f"{source}@{recipe.revision}"
     return source
+
+
+def fetch_description(recipe: Recipe) -> Source:
+    """Like `fetch_backbone`, but of the Hub's files only configuration and tokenizer.
+
+    They tell what cannot work, and how long texts are, before gigabytes are downloaded.
+
+    Raises:
+        RecipeError: neither a folder nor a model that the Hub gives out.
+    """
+    from summarizer.hub import HubError, HubName, client, patiently, told
+
+    source = pinned(recipe)
+    if not is_hub_id(source) or Path(source).is_dir():
+        return fetch_backbone(recipe)
+    try:
+        name = HubName.parse(source)
+        api = client()
+        with told(name, f"fetch the configuration of {name.id}"):
+            folder = patiently(
+                lambda: api.snapshot_download(
+                    name.id, revision=name.revision, allow_patterns=list(DESCRIPTION)
+                )
+            )
+    except HubError as fault:
+        raise RecipeError(f"backbone: {fault}") from None
+    return Source(Path(folder), None)
 
 
 def read_config(recipe: Recipe, source: Source) -> Any:
@@ -160,6 +190,7 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
             if hasattr(module, "support_avx512bf16_for_cpu"):
                 module.support_avx512bf16_for_cpu = False
     if chosen.init_from is not None:
+        check_init_from(recipe)
         try:
             adapted = PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
             adapted.peft_config["default"].base_model_name_or_path = model.name_or_path
@@ -170,6 +201,23 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
         return get_peft_model(model, lora_config(recipe))
     except ValueError as fault:
         raise RecipeError(f"target_modules: {_first(fault)}") from None
+
+
+def check_init_from(recipe: Recipe) -> None:
+    """Refuse an adapter to go on from that is not on this machine: PEFT would ask the Hub for it.
+
+    Raises:
+        RecipeError: no adapter's folder; the recipe that makes it is named where there is one.
+    """
+    start = recipe.adapter.init_from
+    if start is None or (Path(start) / "adapter_model.safetensors").is_file():
+        return
+    makers = (name for name in recipe_names() if load_recipe(name).output_dir == start)
+    maker = next(makers, None)
+    raise RecipeError(
+        f"init_from {start}: there is no adapter in this folder"
+        + (f"; make it with python -m train.run {maker}." if maker else ".")
+    )
 
 
 def lora_config(recipe: Recipe) -> Any:

@@ -73,6 +73,15 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted: no data was written; downloads are kept.", file=sys.stderr)
+        return 130
+    except OSError as fault:
+        print(
+            f"error: {recipe.data.data_dir} cannot be written: {fault.strerror or fault}.",
+            file=sys.stderr,
+        )
+        return 1
     for rule, count in prepared.dropped:
         print(f"{count:>7,}  {rule}")
     sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in prepared.splits.items())
@@ -123,9 +132,9 @@ def read_source(recipe: Recipe) -> list[Row]:
     if chosen.published:
         rows = fetch_rows([*chosen.published, *chosen.aux], cache, chosen.mirror)
     elif chosen.hub:
-        rows = list(_mapped(recipe, _hub_rows(recipe)))
+        rows = _mapped(recipe, _hub_tables(recipe))
     elif chosen.files:
-        rows = list(_mapped(recipe, _file_rows(recipe)))
+        rows = _mapped(recipe, _file_tables(recipe))
     else:
         raise DataError(
             "The recipe names no data: give prepare.hub, prepare.files or prepare.published."
@@ -133,8 +142,8 @@ def read_source(recipe: Recipe) -> list[Row]:
     return rows
 
 
-def _hub_rows(recipe: Recipe) -> Iterator[tuple[str, Row]]:
-    """`(where, row)` of a data set of the Hub, with the name of its split in `__split__`."""
+def _hub_tables(recipe: Recipe) -> Iterator[tuple[str, str | None, list[Row]]]:
+    """`(where, split, rows)` for each split of a data set of the Hub."""
     from datasets import get_dataset_split_names, load_dataset
     from datasets.exceptions import DatasetNotFoundError
     from datasets.utils.logging import disable_progress_bar
@@ -151,8 +160,7 @@ def _hub_rows(recipe: Recipe) -> Iterator[tuple[str, Row]]:
             chosen.hub, config_name=chosen.hub_config, revision=chosen.hub_revision
         )
         for name in names:
-            for number, row in enumerate(load_dataset(**where, split=name)):
-                yield f"{chosen.hub}, {name}, row {number + 1}", {**row, "__split__": name}
+            yield f"{chosen.hub}, {name}", name, list(load_dataset(**where, split=name))
     except DatasetNotFoundError:
         raise DataError(
             f"The data set {chosen.hub} is not on the Hub, or is not open to you: ask for access "
@@ -164,15 +172,14 @@ def _hub_rows(recipe: Recipe) -> Iterator[tuple[str, Row]]:
         ) from None
 
 
-def _file_rows(recipe: Recipe) -> Iterator[tuple[str, Row]]:
-    """`(where, row)` of local files. A file named after a split (train.csv) is that split."""
+def _file_tables(recipe: Recipe) -> Iterator[tuple[str, str | None, list[Row]]]:
+    """`(where, split, rows)` of local files. A file named after a split (train.csv) is that split."""
     for name in recipe.prepare.files:
         path = Path(name)
         if not path.is_file():
             raise DataError(f"There is no file {path}.")
         split = next((split for split in SPLITS if path.stem.lower().startswith(split)), None)
-        for number, row in enumerate(read_table(path), start=1):
-            yield f"{path}, row {number}", row if split is None else {**row, "__split__": split}
+        yield str(path), split, read_table(path)
 
 
 def read_table(path: Path) -> list[Row]:
@@ -254,45 +261,64 @@ def _text_of(path: Path) -> str:
         raise DataError(f"{path} is not text: is its name's ending right?") from None
 
 
-def _mapped(recipe: Recipe, rows: Iterable[tuple[str, Row]]) -> Iterator[Row]:
+def _mapped(recipe: Recipe, tables: Iterable[tuple[str, str | None, Sequence[Row]]]) -> list[Row]:
     """Rows in this project's fields, as `prepare.columns` maps them.
 
     Raises:
         DataError: a column that is not there, a text that is no text, no row at all.
     """
-    columns = {name: name for name in FIELDS} | recipe.prepare.columns
+    columns = {name: name for name in FIELDS}
+    if recipe.prepare.group_by is not None:
+        columns[recipe.prepare.group_by] = recipe.prepare.group_by
+    columns |= recipe.prepare.columns
     official = {there: here for here, there in recipe.prepare.official.items()}
-    empty = True
-    for number, (where, row) in enumerate(rows):
-        if empty:
-            _check_columns(recipe, columns, row)
-            empty = False
-        mapped = {name: row.get(column) for name, column in columns.items()}
-        for name in ("input", "target"):
-            if mapped[name] is not None and not isinstance(mapped[name], str):
-                raise DataError(f"{where}: {columns[name]} must be text, not {mapped[name]!r}.")
-        mapped["id"] = str(mapped["id"] if mapped["id"] is not None else number)
-        mapped["source"] = mapped["source"] or recipe.prepare.hub or recipe.name
-        split = row.get("__split__") or row.get("split")
-        if split is not None:
-            mapped["split"] = official.get(split, split)
-        yield {key: value for key, value in mapped.items() if value is not None}
-    if empty:
+    found: list[Row] = []
+    for where, split_there, rows in tables:
+        _check_columns(recipe, columns, where, rows)
+        for number, row in enumerate(rows, start=1):
+            mapped = {name: row.get(column) for name, column in columns.items()}
+            mapped["split"] = split_there or row.get("split")
+            for name in ("input", "target"):
+                if mapped[name] is not None and not isinstance(mapped[name], str):
+                    raise DataError(
+                        f"{where}, row {number}: {columns[name]} must be text, not "
+                        f"{mapped[name]!r:.60}."
+                    )
+            for name, value in mapped.items():  # a clinic may be a number; it is a name here
+                if isinstance(value, (dict, list)):
+                    column = columns.get(name, name)
+                    raise DataError(
+                        f"{where}, row {number}: {column} must be one value, not {value!r:.60}."
+                    )
+                mapped[name] = None if value is None else str(value)
+            mapped["id"] = mapped["id"] if mapped["id"] is not None else str(len(found))
+            mapped["source"] = mapped["source"] or recipe.prepare.hub or recipe.name
+            mapped["split"] = official.get(mapped["split"], mapped["split"])
+            found.append({key: value for key, value in mapped.items() if value is not None})
+    if not found:
         raise DataError("The source holds no row.")
+    return found
 
 
-def _check_columns(recipe: Recipe, columns: dict[str, str], row: Row) -> None:
-    there = [key for key in row if key != "__split__"]
-    for name in ("input", "target", *recipe.prepare.columns):
-        if columns[name] not in row:
+def _check_columns(
+    recipe: Recipe, columns: dict[str, str], where: str, rows: Sequence[Row]
+) -> None:
+    """Every table has the columns that are mapped; in JSON Lines, some row of it has them."""
+    there = list(dict.fromkeys(key for row in rows for key in row))
+    grouped = [recipe.prepare.group_by] if recipe.prepare.split == "group" else []
+    for name in ("input", "target", *recipe.prepare.columns, *grouped):
+        if rows and columns[name] not in there:
             raise DataError(
-                f"prepare.columns: there is no column {columns[name]!r} for {name}; the columns "
-                f"are {', '.join(map(str, there))}."
+                f"{where}: prepare.columns: there is no column {columns[name]!r} for {name}; the "
+                f"columns are {', '.join(map(str, there))}."
             )
 
 
 def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+    """Whether a cell of a table is empty: None, NaN, or pandas' NA and NaT."""
+    import pandas
+
+    return bool(pandas.api.types.is_scalar(value) and pandas.isna(value))
 
 
 # --- cleaning -----------------------------------------------------------------------------------
@@ -316,7 +342,7 @@ def clean_rows(recipe: Recipe, rows: Sequence[Row], prepared: Prepared) -> list[
     task = get_task(recipe.task)
     dropped: Counter = Counter()
     kept: list[Row] = []
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[Any, ...]] = set()
     copies: Counter = Counter()
     for row in rows:
         if not row.get("input") or not row.get("target"):
@@ -331,7 +357,9 @@ def clean_rows(recipe: Recipe, rows: Sequence[Row], prepared: Prepared) -> list[
         if row.get("section") is not None and task.sections:
             row["section"] = section_name(task, str(row["section"]))
         reason = _length_rule(rules, row)
-        key = (normal(row["input"]), str(row.get("section")), normal(row["target"]))
+        # The same row in two official splits is no duplicate to be dropped, but a leak to be told.
+        split = row.get("split") if rules.split == "official" else None
+        key = (split, normal(row["input"]), str(row.get("section")), normal(row["target"]))
         if reason is None and key in seen:
             reason = "the same input and target as another row"
         if reason is not None:
@@ -384,8 +412,11 @@ def split_rows(recipe: Recipe, rows: Sequence[Row]) -> dict[str, list[Row]]:
             )
     if chosen.split == "official" and chosen.official and free:
         raise DataError("prepare.split is official, but rows of the source name no split.")
-    for source in sorted({row["source"] for row in free}):
-        _draw(recipe, [row for row in free if row["source"] == source], splits)
+    if chosen.split == "group":  # a patient may be in several sources, but in one split
+        _draw(recipe, free, splits)
+    else:
+        for source in sorted({row["source"] for row in free}):
+            _draw(recipe, [row for row in free if row["source"] == source], splits)
     if chosen.max_rows is not None:
         splits = {split: part[: chosen.max_rows] for split, part in splits.items()}
     return {split: [_without_split(row) for row in part] for split, part in splits.items()}
@@ -420,12 +451,13 @@ def _without_split(row: Row) -> Row:
 
 
 def _refuse_empty(recipe: Recipe, prepared: Prepared) -> None:
-    for split in ("train", "validation"):
+    for split in SPLITS:
         if not prepared.splits[split]:
             drops = ", ".join(f"{count} {rule}" for rule, count in prepared.dropped)
             raise DataError(
                 f"The {split} split is empty: {prepared.read} rows were read"
-                + (f", dropped were {drops}." if drops else ".")
+                + (f", dropped were {drops}" if drops else "")
+                + ("; give --prepare.split random." if recipe.prepare.split == "official" else ".")
             )
 
 
@@ -438,33 +470,33 @@ def _look_for_leaks(recipe: Recipe, prepared: Prepared) -> None:
     prepared.leaks = find_leaks(prepared.splits, chosen.near_duplicate)
     if prepared.leaks and chosen.leaks == "fail":
         leak = max(prepared.leaks, key=lambda one: one.similarity)
+        twin_split = {"train": "training"}.get(leak.twin_split, leak.twin_split)
         raise DataError(
-            f"{len(prepared.leaks)} validation or test rows stand in the training rows as well: "
-            f"{leak.split} row {leak.row} is {100 * leak.similarity:.0f}% training row "
-            f"{leak.train_row}; give --leaks drop to take such rows out of training, or --leaks "
-            "allow to mark them."
+            f"Rows that stand in another split as well: {len(prepared.leaks)}; {leak.split} row "
+            f"{leak.row} is {100 * leak.similarity:.0f}% {twin_split} row {leak.twin}; give "
+            "--leaks drop to take such rows out of training and validation, or --leaks allow to "
+            "mark them."
         )
     if chosen.leaks == "drop":
-        dropped = 0
+        dropped: Counter = Counter()
         leaks = prepared.leaks
         while leaks:  # a row may have several twins
-            guilty = {leak.train_row for leak in leaks}
-            before = len(prepared.splits["train"])
-            prepared.splits["train"] = [
-                row for row in prepared.splits["train"] if row["id"] not in guilty
-            ]
-            dropped += before - len(prepared.splits["train"])
+            for split in ("train", "validation"):
+                guilty = {leak.twin for leak in leaks if leak.twin_split == split}
+                kept = [row for row in prepared.splits[split] if row["id"] not in guilty]
+                dropped[split] += len(prepared.splits[split]) - len(kept)
+                prepared.splits[split] = kept
             leaks = find_leaks(prepared.splits, chosen.near_duplicate)
-        if dropped:
-            prepared.dropped.append(("training row that stands in validation or test", dropped))
+        for split, where in (("train", "validation or test"), ("validation", "test")):
+            if dropped[split]:
+                prepared.dropped.append((f"{split} row that stands in {where}", dropped[split]))
         _refuse_empty(recipe, prepared)
         return
-    found = {(leak.split, leak.row): leak for leak in prepared.leaks}
+    found = {(leak.split, leak.row) for leak in prepared.leaks if leak.twin_split == "train"}
     targets = {normal(row["target"]) for row in prepared.splits["train"]}
     for split in ("validation", "test"):
         for row in prepared.splits[split]:
-            leak = found.get((split, row["id"]))
-            row["near_dup_in_train"] = leak is not None
+            row["near_dup_in_train"] = (split, row["id"]) in found
             row["target_in_train"] = normal(row["target"]) in targets
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from train.strict import build, override, parse_overrides, read_yaml
 __all__ = ["Recipe", "RecipeError", "check", "load_recipe", "parse_overrides"]
 
 RECIPES = Path(__file__).parent / "recipes"
+# How the names of encoder-decoders are known: flan-t5-base, byt5-small, bart-large, ...
+_T5 = re.compile(r"(?<!gp)t5")
+_ENCODER_DECODER = re.compile(rf"{_T5.pattern}|bart|pegasus|marian|prophetnet")
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,10 @@ def _find(name: str) -> Path:
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(recipe_names())
-        raise RecipeError(f"There is no recipe {name!r}; the recipes are {known}.")
+        raise RecipeError(
+            f"There is no recipe {name!r} (its name comes first, then --key value); the recipes are "
+            f"{known}."
+        )
     return path
 
 
@@ -290,6 +297,9 @@ def _check_ranges(recipe: Recipe) -> None:
         "patience": evaluation.patience,
         "max_train_rows": recipe.data.max_train_rows,
         "max_validation_rows": recipe.data.max_validation_rows,
+        "expected_rows": recipe.data.expected_rows,
+        "evaluation.max_rows": evaluation.max_rows,
+        "prepare.max_rows": recipe.prepare.max_rows,
     }
     for key, value in above_zero.items():
         if value is not None and not value > 0:
@@ -298,6 +308,7 @@ def _check_ranges(recipe: Recipe) -> None:
         "lora_dropout": adapter.lora_dropout,
         "label_smoothing": training.label_smoothing,
         "dropout": training.dropout,
+        "adam_beta2": training.adam_beta2,
     }
     for key, value in below_one.items():
         if value is not None and not 0 <= value < 1:
@@ -314,13 +325,24 @@ def _check_ranges(recipe: Recipe) -> None:
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")
+    for key, seed in (("seed", recipe.seed), ("split_seed", recipe.prepare.split_seed)):
+        if not 0 <= seed < 2**32:
+            raise RecipeError(f"{key} must be a whole number from 0 to {2**32 - 1}, not {seed}.")
     share = recipe.data.max_source_share
     if share is not None and not 0 < share <= 1:
         raise RecipeError(f"max_source_share must be above 0 and at most 1, not {share}.")
+    weights = recipe.data.source_weights | recipe.data.section_weights
+    for name, weight in [(file.path, file.weight) for file in recipe.data.train] + [
+        *weights.items()
+    ]:
+        if weight < 0:
+            raise RecipeError(f"data: the weight of {name} must not be below 0, not {weight}.")
 
 
 def _check_adapter(recipe: Recipe) -> None:
     adapter = recipe.adapter
+    if not adapter.target_modules:
+        raise RecipeError("target_modules must name a layer, or be all-linear.")
     if adapter.use_8bit and adapter.use_4bit:
         raise RecipeError("use_8bit and use_4bit exclude each other: choose one.")
     if adapter.method == "full":
@@ -332,9 +354,8 @@ def _check_adapter(recipe: Recipe) -> None:
 
 
 def _check_precision(recipe: Recipe) -> None:
-    family = recipe.backbone.lower().rpartition("/")[2]
     if recipe.training.precision == "fp16" and (
-        "t5" in family or recipe.backbone.startswith("models/")
+        _T5.search(_own_name(recipe)) or recipe.backbone.startswith("models/")
     ):
         raise RecipeError(
             "precision: fp16 overflows in T5 and FLAN-T5 and ends in NaN: use bf16 or fp32."
@@ -347,8 +368,19 @@ def _check_precision(recipe: Recipe) -> None:
         )
 
 
+def _own_name(recipe: Recipe) -> str:
+    """The backbone's name without its owner: it tells the family before anything is downloaded."""
+    return recipe.backbone.lower().rstrip("/").rpartition("/")[2].partition("@")[0]
+
+
 def _check_architecture(recipe: Recipe) -> None:
     data = recipe.data
+    if recipe.architecture == "causal" and _ENCODER_DECODER.search(_own_name(recipe)):
+        packing = " --packing false" if data.packing else ""
+        raise RecipeError(
+            f"{'packing and ' if packing else ''}architecture: causal do not go with the "
+            f"encoder-decoder {recipe.backbone}: add --architecture seq2seq{packing}."
+        )
     if data.packing and recipe.architecture == "seq2seq":
         raise RecipeError(
             "packing needs architecture: causal; an encoder-decoder's inputs and answers are two "
@@ -369,7 +401,11 @@ def _check_prepare(recipe: Recipe) -> None:
     prepare = recipe.prepare
     named = [key for key in ("hub", "files", "published") if getattr(prepare, key)]
     if len(named) > 1:
-        raise RecipeError(f"prepare.{named[0]} and prepare.{named[1]} exclude each other.")
+        without = "--hub null" if "hub" in named else "--published '[]'"
+        raise RecipeError(
+            f"prepare.{named[0]} and prepare.{named[1]} exclude each other: take one away, as with "
+            f"{without}."
+        )
     if len(prepare.shares) != 3 or min(prepare.shares) <= 0 or abs(sum(prepare.shares) - 1) > 1e-6:
         raise RecipeError(
             "prepare.shares must be three numbers above 0 that add up to 1: train, validation, test."

@@ -18,9 +18,11 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -63,8 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
-    except OSError as fault:
-        if fault.errno != errno.ENOSPC:
+    except KeyboardInterrupt:  # before the first step, or a second time
+        print("Interrupted; the same command goes on from what is saved.", flush=True)
+        return 130
+    except Exception as fault:
+        if not is_full_disk(fault):
             raise
         print(
             f"error: No space is left on the disk of {recipe.run_dir} or {recipe.output_dir}: "
@@ -73,6 +78,22 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def is_full_disk(fault: BaseException | None) -> bool:
+    """Whether a fault says that there is no space left: each writer says it in its own way.
+
+    torch's (inline_container) says only that a write failed; safetensors' quotes the system.
+    """
+    while fault is not None:
+        if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if re.search(
+            r"No space left|quota exceeded|file write failed|inline_container", str(fault)
+        ):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
@@ -88,33 +109,44 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
     Raises:
         UserError: with one sentence for the person who started it.
     """
+    from train import model as backbone
     from train.data import load_train, load_validation
-    from train.model import fetch_backbone, load_backbone, load_tokenizer, read_config, with_adapter
     from train.tokens import tokenise
-    from train.trainer import AdapterTrainer
+    from train.trainer import AdapterTrainer, telling_of_memory
 
     check_installed(recipe)
+    backbone.check_init_from(recipe)
     recipe = resolve(recipe)
     say(recipe.notice)
     rows, validation = load_train(recipe), load_validation(recipe)
 
     with first_process_first():
-        source = fetch_backbone(recipe)
-    config = read_config(recipe, source)
-    run_dir = open_run_dir(recipe, fresh)
-    tokenizer = load_tokenizer(recipe, source)
+        config = backbone.read_config(recipe, backbone.fetch_description(recipe))
+    run_dir = open_run_dir(recipe, {"train": rows.files, "validation": validation.files}, fresh)
+    with first_process_first():
+        source = backbone.fetch_backbone(recipe)
+    tokenizer = backbone.load_tokenizer(recipe, source)
     data = tokenise(recipe, rows, tokenizer)
     _tell_data(recipe, rows, validation, data)
 
-    model = with_adapter(recipe, load_backbone(recipe, source, config, tokenizer))
-    trainer = AdapterTrainer(recipe, model, tokenizer, data, validation, run_dir, source.revision)
+    with telling_of_memory(recipe):
+        model = backbone.load_backbone(recipe, source, config, tokenizer)
+        model = backbone.with_adapter(recipe, model)
+        trainer = AdapterTrainer(
+            recipe, model, tokenizer, data, validation, run_dir, source.revision
+        )
     _tell_start(recipe, model, trainer)
     with _Interrupts(trainer):
         trainer.run()
     if trainer.interrupted:
+        saved = trainer.last_saved_step()
         say(
-            f"Interrupted at step {trainer.state.global_step}; nothing is lost: "
-            "the same command goes on from there."
+            f"Interrupted at step {trainer.state.global_step}; "
+            + (
+                "nothing is lost: the same command goes on from there."
+                if saved == trainer.state.global_step
+                else f"the same command goes on from step {saved}, the last that was saved."
+            )
         )
         return None
     return _finish(recipe, trainer, rows, validation, source)
@@ -167,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fresh", action="store_true", help="start over, not where a run stopped")
     parser.add_argument(
         "--dry-run",
+        "--dry_run",
         action="store_true",
         help="print the resolved recipe, parameters, steps, memory, time and cost; train nothing",
     )
@@ -174,13 +207,22 @@ def _parser() -> argparse.ArgumentParser:
         "--gpu", default="h100", help="for --dry-run: h100, a100, l4, 4090, t4 (default: h100)"
     )
     parser.add_argument(
-        "--price_per_hour", type=float, default=2.5, help="for --dry-run, of a GPU (default: 2.5)"
+        "--price_per_hour",
+        "--price-per-hour",
+        type=float,
+        default=2.5,
+        help="for --dry-run, of a GPU (default: 2.5)",
     )
     return parser
 
 
-def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
-    """The folder of checkpoints, refused if it holds those of another recipe.
+def open_run_dir(
+    recipe: Recipe, files: dict[str, list[dict[str, Any]]], fresh: bool = False
+) -> Path:
+    """The folder of checkpoints, refused if it holds those of another recipe or other data.
+
+    Args:
+        files: name, sha256 and rows of each split's files.
 
     Raises:
         RunError: checkpoints of another recipe, or a folder that cannot be written.
@@ -189,7 +231,12 @@ def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
     if Path(recipe.output_dir).resolve() in (run_dir.resolve(), *run_dir.resolve().parents):
         raise RunError("run_dir must not lie in output_dir: checkpoints are no part of an adapter.")
     record = run_dir / "recipe.json"
-    wanted = _identity(recipe)
+    data = {
+        f"{split} file {entry['name']}": entry["sha256"][:16]
+        for split, entries in files.items()
+        for entry in entries
+    }
+    wanted = _identity(recipe) | data
     with first_process_first():
         if not is_first_process():
             return run_dir
@@ -197,24 +244,38 @@ def open_run_dir(recipe: Recipe, fresh: bool = False) -> Path:
             shutil.rmtree(run_dir, ignore_errors=True)
         elif record.is_file():
             held = json.loads(record.read_text(encoding="utf-8"))
-            different = sorted(key for key in wanted if held.get(key) != wanted[key])
+            if "data.data_dir" in held and not any(" file " in key for key in held):
+                held |= data  # written before files were recorded
+            keys = held.keys() | wanted.keys()
+            different = sorted(key for key in keys if held.get(key) != wanted.get(key))
             if different == ["training.num_epochs"] and any(run_dir.glob("checkpoint-*")):
                 _note_part(run_dir, held, wanted)
             elif different and any(run_dir.glob("checkpoint-*")):
                 key = different[0]
                 raise RunError(
                     f"{run_dir} holds checkpoints of another recipe ({key} is {held.get(key)} "
-                    f"there, {wanted[key]} here): add --fresh to start over, or name another "
+                    f"there, {wanted.get(key)} here): add --fresh to start over, or name another "
                     "--run_dir."
                 )
             elif different:
                 shutil.rmtree(run_dir)
-        try:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            write_json(record, wanted)
-        except (FileExistsError, NotADirectoryError, PermissionError) as fault:
-            raise RunError(f"run_dir {run_dir} cannot be written: {fault.strerror}.") from None
+        _refuse_unwritable("run_dir", run_dir)
+        _refuse_unwritable("output_dir", Path(recipe.output_dir))
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_json(record, wanted)
     return run_dir
+
+
+def _refuse_unwritable(key: str, folder: Path) -> None:
+    """Refuse a folder that cannot be made or written, before hours are spent on what goes there."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as fault:
+        if fault.errno == errno.ENOSPC:
+            raise
+        raise RunError(f"{key} {folder} cannot be written: {fault.strerror}.") from None
 
 
 def _note_part(run_dir: Path, held: dict[str, Any], wanted: dict[str, Any]) -> None:

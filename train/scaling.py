@@ -30,12 +30,25 @@ _LEANS = re.compile(
     r"the (?:remaining|remainder|rest)|remaining|elsewhere)\b",
     re.IGNORECASE,
 )
+# What has no side: a sentence that opens with it speaks of nothing before it.
+_OWN_PLACE = re.compile(
+    r"(?:(?:the|no|normal|a normal) )?(?:heart|cardi\w+|mediastin\w+|liver|hepat\w+|spleen|splen\w+|"
+    r"pancrea\w+|gallbladder|bladder|uterus|prostate|aorta|aortic|stomach|appendix|brainstem|"
+    r"pleural effusion|pneumothorax|ascites|hydrocephalus|free (?:air|fluid))\b",
+    re.IGNORECASE,
+)
 _POINTS_ELSEWHERE = re.compile(
     r"\b(?:above|below|aforementioned|following|former|latter|described|respectively)\b",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s", re.MULTILINE)
-_HEADING = re.compile(r"^[A-Z][A-Za-z /&,()-]{2,40}:", re.MULTILINE)
+_NUMBERED = re.compile(r"(?:^|\s)(?:\d{1,2}[.)]|[-*•])\s", re.MULTILINE)
+_HEADING = re.compile(r"(?:^|[.;!?]\s+)[A-Z][\w /&,()-]{2,40}:", re.MULTILINE)
+# Whose side, level or lobe a sentence speaks of; one that names none may speak of the last named.
+_PLACE = re.compile(
+    r"\b(?:left|right|bilateral\w*|upper|middle|lower|medial|lateral|anterior|posterior|superior|"
+    r"inferior|proximal|distal|[CTLS]-?\d{1,2})\b",
+    re.IGNORECASE,
+)
 
 
 def augment(
@@ -75,20 +88,29 @@ def shuffle_findings(text: str, rng: np.random.Generator) -> str:
 
     A sentence that leans on the one before ("It measures 2 cm.") stays behind it. Text whose order
     is its structure (numbered, with headings, a conversation, "as described above") is returned as
-    it is.
+    it is; and so is text that is not all in sentences, which would run into each other.
     """
     if any(pattern.search(text) for pattern in (_NUMBERED, _HEADING, _POINTS_ELSEWHERE)):
         return text
-    if text.count("\n") > 2:
+    found = sentences(text)
+    if text.count("\n") > 2 or not all(sentence.endswith((".", "!", "?")) for sentence in found):
         return text
     groups: list[list[str]] = []
-    for sentence in sentences(text):
-        if groups and (_LEANS.match(sentence) or _same_thing(groups[-1][-1], sentence)):
+    for sentence in found:
+        if groups and _stays(groups[-1], sentence):
             groups[-1].append(sentence)
         else:
             groups.append([sentence])
     order = rng.permutation(len(groups))
     return " ".join(" ".join(groups[place]) for place in order)
+
+
+def _stays(group: list[str], sentence: str) -> bool:
+    """Whether a sentence must stay behind the group: it leans on it, or may be of its place."""
+    if _LEANS.match(sentence) or _same_thing(group[-1], sentence):
+        return True
+    placed = any(_PLACE.search(one) for one in group)
+    return placed and not _PLACE.search(sentence) and not _OWN_PLACE.match(sentence)
 
 
 def _same_thing(before: str, sentence: str) -> bool:

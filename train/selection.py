@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import isnan
 from statistics import fmean
 from typing import Any
@@ -67,6 +68,21 @@ def generate(
     finally:
         model.train(training)
     return texts
+
+
+def whole(model: Any) -> AbstractContextManager:
+    """A context in which a model that FSDP has sharded generates; any other does so without.
+
+    `generate` goes past the outermost forward, whose hooks bring the embedding together: FSDP 2 is
+    told of `generate`, FSDP 1 gathers everything as long as the context lasts.
+    """
+    from torch.distributed import fsdp
+
+    if isinstance(model, fsdp.FullyShardedDataParallel):
+        return fsdp.FullyShardedDataParallel.summon_full_params(model, writeback=False)
+    if isinstance(model, fsdp.FSDPModule):
+        fsdp.register_fsdp_forward_method(model, "generate")
+    return nullcontext()
 
 
 def score(targets: Sequence[str], texts: Sequence[str]) -> list[dict[str, float]]:

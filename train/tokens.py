@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from summarizer.backbone import chat_parts, without_special
@@ -65,13 +65,9 @@ def task_of(recipe: Recipe) -> Task:
     named = recipe.to_dict()
     decoding = {key: value for key, value in named["decoding"].items() if value is not None}
     try:
-        task = for_run(get_task(recipe.task), {"recipe": named | {"decoding": decoding}})
+        return for_run(get_task(recipe.task), {"recipe": named | {"decoding": decoding}})
     except ValueError as fault:
         raise RecipeError(str(fault)) from None
-    if recipe.scaling.input_feature and not task.sections:
-        # A task without sections of its own takes any segment's name.
-        task = replace(task, sections=(("unspecified", "Unspecified"),))
-    return task
 
 
 def tokenise(recipe: Recipe, loaded: Rows, tokenizer: Any) -> Tokenised:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +110,12 @@ class AdapterTrainer(Trainer):
             self.say(f"Going on from step {checkpoint.name.rpartition('-')[2]}.")
         self.seconds_before = self.progress["seconds"]
         try:
-            if checkpoint is None or not self._is_over(checkpoint):
-                self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            if not self.interrupted and self.progress["evaluated_step"] != self.state.global_step:
-                self.evaluate()
-        except torch.OutOfMemoryError:
-            raise RunError(self._out_of_memory()) from None
+            with telling_of_memory(self.recipe, lambda: self.state.global_step + 1):
+                if checkpoint is None or not self._is_over(checkpoint):
+                    self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                evaluated = self.progress["evaluated_step"] == self.state.global_step
+                if not self.interrupted and not evaluated:
+                    self.evaluate()
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
@@ -196,6 +199,8 @@ class AdapterTrainer(Trainer):
         self.refuse_nan()
         summary = self._scores()
         summary["loss"] = self.validation_loss()
+        if not math.isfinite(summary["loss"]):
+            raise RunError(self._not_finite("validation loss", self.state.global_step))
         value = summary[self.recipe.evaluation.metric]
         self._keep_if_best(value, summary)
         self.last_evaluation_seconds = time.monotonic() - began
@@ -212,12 +217,17 @@ class AdapterTrainer(Trainer):
     def _scores(self) -> dict[str, Any]:
         """Every process answers its share of the validation rows; all know all scores."""
         recipe, rank = self.recipe, self.args.process_index
-        share = self.validation[rank :: self.args.world_size]
-        with self.compute_loss_context_manager():
+        processes = self.args.world_size
+        share = self.validation[rank::processes]
+        prompts = [example.input_ids for _, example in share]
+        # Under FSDP the processes need each other in every batch: all have as many prompts.
+        missing = math.ceil(len(self.validation) / processes) - len(share)
+        prompts += [self.validation[0][1].input_ids] * missing
+        with self.compute_loss_context_manager(), selection.whole(self.model):
             texts = selection.generate(
                 self.accelerator.unwrap_model(self.model),
                 self.tokenizer,
-                [example.input_ids for _, example in share],
+                prompts,
                 causal=self.causal,
                 batch_size=recipe.evaluation.batch_size,
                 max_new_tokens=recipe.decoding.max_new_tokens,
@@ -226,7 +236,7 @@ class AdapterTrainer(Trainer):
                 synced_gpus=self.is_fsdp_enabled,
                 eos_token_id=self._stops(),
             )
-        found = selection.score([row["target"] for row, _ in share], texts)
+        found = selection.score([row["target"] for row, _ in share], texts[: len(share)])
         sources = [row["source"] for row, _ in share]
         pairs = self._gathered(list(zip(sources, found, strict=True)))
         return selection.summarise(
@@ -332,6 +342,11 @@ class AdapterTrainer(Trainer):
                     shutil.rmtree(folder, ignore_errors=True)
         self.last_save = time.monotonic()
 
+    def last_saved_step(self) -> int:
+        """The step that the same command goes on from; 0 where nothing is saved yet."""
+        checkpoint = self._last_checkpoint()
+        return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
     def _last_checkpoint(self) -> Path | None:
         found = sorted(
             self.run_dir.glob("checkpoint-*"),
@@ -361,36 +376,14 @@ class AdapterTrainer(Trainer):
         steps = [step for step, _ in self._losses]
         self._losses = []
         if not all(finite):
-            training = self.recipe.training
-            raise RunError(
-                f"The loss became NaN or infinite at step {steps[finite.index(False)]}: lower "
-                f"--learning_rate (now {training.learning_rate:g}), raise --warmup (now "
-                f"{training.warmup:g}), or train in another --precision (now "
-                f"{training.precision}); then start with --fresh."
-            )
+            raise RunError(self._not_finite("loss", steps[finite.index(False)]))
 
-    def _out_of_memory(self) -> str:
-        training, recipe = self.recipe.training, self.recipe
-        size = max(1, training.batch_size // 2)
-        parts = training.gradient_accumulation_steps * max(1, training.batch_size // size)
-        advice = []
-        if training.batch_size > 1:
-            advice.append(
-                f"lower --batch_size to {size} with --gradient_accumulation_steps {parts}, which "
-                "makes the same steps"
-            )
-        if not training.gradient_checkpointing:
-            advice.append("add --gradient_checkpointing")
-        advice.append(
-            f"lower --max_input_tokens (now {recipe.max_input_tokens}) or --evaluation.batch_size "
-            f"(now {recipe.evaluation.batch_size})"
-        )
-        if recipe.adapter.method == "lora" and not recipe.adapter.use_4bit:
-            advice.append("load the backbone with --use_4bit")
+    def _not_finite(self, what: str, step: int) -> str:
+        training = self.recipe.training
         return (
-            f"The device ran out of memory at step {self.state.global_step + 1}: "
-            + "; or ".join(advice)
-            + "."
+            f"The {what} became NaN or infinite at step {step}: lower --learning_rate (now "
+            f"{training.learning_rate:g}), raise --warmup (now {training.warmup:g}), or train in "
+            f"another --precision (now {training.precision}); then start with --fresh."
         )
 
     def agreed(self, *flags: bool) -> list[bool]:
@@ -423,6 +416,49 @@ class AdapterTrainer(Trainer):
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
         return f"CPU, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def telling_of_memory(recipe: Recipe, step: Callable[[], int] | None = None) -> Iterator[None]:
+    """Turn the device's "out of memory", of a GPU or a CPU, into which flags to lower.
+
+    Args:
+        step: tells the step that was being made; None while the model is loaded.
+
+    Raises:
+        RunError: it ran out of memory.
+    """
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    try:
+        yield
+    except (RuntimeError, MemoryError) as fault:  # torch.OutOfMemoryError is a RuntimeError
+        full = isinstance(fault, (MemoryError, torch.OutOfMemoryError))
+        if not full and not should_reduce_batch_size(fault):
+            raise
+        where = f"at step {step()}" if step else "while the model was loaded"
+        raise RunError(_out_of_memory(recipe, where)) from None
+
+
+def _out_of_memory(recipe: Recipe, where: str) -> str:
+    training = recipe.training
+    size = max(1, training.batch_size // 2)
+    parts = training.gradient_accumulation_steps * max(1, training.batch_size // size)
+    advice = []
+    if training.batch_size > 1:
+        advice.append(
+            f"lower --batch_size to {size} with --gradient_accumulation_steps {parts}, which "
+            "makes the same steps"
+        )
+    if not training.gradient_checkpointing:
+        advice.append("add --gradient_checkpointing")
+    advice.append(
+        f"lower --max_input_tokens (now {recipe.max_input_tokens}) or --evaluation.batch_size "
+        f"(now {recipe.evaluation.batch_size})"
+    )
+    if recipe.adapter.method == "lora" and not recipe.adapter.use_4bit:
+        advice.append("load the backbone with --use_4bit")
+    return f"The device ran out of memory {where}: {'; or '.join(advice)}."
 
 
 class _Watch(TrainerCallback):

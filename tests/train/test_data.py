@@ -121,6 +121,8 @@ def test_a_try_takes_rows_of_every_source(tmp_path: Path) -> None:
         (["[1]"], "line 1: a row must be an object"),
         ([json.dumps(row(1)), '{"input": "a", "target": 3}'], "line 2: target must be text"),
         (['{"target": "a"}'], "line 1: input must be text"),
+        ([json.dumps(row(1, source=["a"]))], "line 1: source must be text"),
+        ([json.dumps(row(1)), json.dumps(row(2, section=5))], "line 2: section must be text"),
         ([""], "No training row is left"),
         ([json.dumps(row(1, target="XXXX."))], "1 target not readable"),
     ],
@@ -135,6 +137,8 @@ def test_bad_rows_are_named(tmp_path: Path, lines: list[str], words: str) -> Non
 def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no data file .*train\.prepare"):
         load_train(recipe(tmp_path))
+    with pytest.raises(DataError, match=r"There is no data file .*train\.auxiliary"):
+        load_train(recipe(tmp_path, train=[DataFile("../aux/radiology-grammar.jsonl")]))
     (tmp_path / "train.jsonl").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DataError, match="not UTF-8"):
         load_train(recipe(tmp_path))
@@ -156,3 +160,5 @@ def test_segments_stand_in_the_prompt_where_the_recipe_says_so(tmp_path: Path) -
     )
     loaded = load_train(asked)
     assert all(one["section"] == one["modality"].lower() for one in loaded.rows)
+    write_rows(tmp_path / "train.jsonl", [row(1, section="plan")])  # its modality is not known
+    assert load_train(asked).rows[0]["section"] is None

@@ -50,6 +50,8 @@ def test_the_seed_s_steps_come_out() -> None:
 def test_an_unknown_gpu_is_told(train_now) -> None:
     status, _, err = train_now("--dry-run", "--gpu", "abacus")
     assert status == 1 and "h100, a100" in err
+    status, _, err = train_now("--dry_run", "--price-per-hour", "-1")
+    assert status == 1 and "price_per_hour must not be below 0" in err
 
 
 def shape(**changes) -> Shape:

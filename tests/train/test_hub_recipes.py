@@ -122,8 +122,11 @@ def test_a_recipe_runs_from_download_to_evaluated_adapter(
     places = ["--data_dir", data, "--output_dir", output, "--run_dir", tmp_path / "runs"]
     done = world.run("train.run", name, *places, "--dry-run")
     assert done.code == 0 and "trainable parameters" in done.out, done.err
+    weights = f"/{recipe.backbone}/resolve/.*model.safetensors"
+    assert not world.peer.requests("HEAD", weights)  # lengths and sizes need no weights
     done = world.run("train.run", name, *places, *SHORT)
     assert done.code == 0, done.err
+    assert world.peer.requests("HEAD", weights)
     assert world.peer.requests("GET", f"/{recipe.backbone}/resolve/.*model.safetensors|/cdn/")
     run = json.loads((output / "run.json").read_text())
     revision = world.peer.repository("model", recipe.backbone).head.oid

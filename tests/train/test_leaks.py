@@ -29,8 +29,9 @@ def test_exact_and_near_twins_are_found_and_others_are_not() -> None:
     }
     leaks = {leak.row: leak for leak in find_leaks(splits, 0.8)}
     assert set(leaks) == {"v1", "t1"}
-    assert leaks["v1"].similarity == 1 and leaks["v1"].train_row == "a7" and leaks["v1"].same_target
-    assert leaks["t1"].train_row == "a1" and not leaks["t1"].same_target
+    assert leaks["v1"].similarity == 1 and leaks["v1"].twin == "a7" and leaks["v1"].same_target
+    assert leaks["t1"].twin == "a1" and leaks["t1"].twin_split == "train"
+    assert not leaks["t1"].same_target
     assert leaks["t1"].similarity == pytest.approx(51 / 61, abs=1e-3)
 
 
@@ -58,6 +59,16 @@ def test_another_section_of_the_same_visit_leaks_no_answer() -> None:
         "test": [row("b", text(1), section="subjective"), row("c", text(1), section="plan")],
     }
     assert [leak.row for leak in find_leaks(splits, 0.8)] == ["c"]
+
+
+def test_a_test_row_that_stands_in_validation_is_a_leak_too() -> None:
+    splits = {
+        "train": [row("a", text(1))],
+        "validation": [row("v", text(2))],
+        "test": [row("t", text(2)), row("u", text(3))],
+    }
+    (leak,) = find_leaks(splits, 0.8)
+    assert (leak.split, leak.row, leak.twin_split, leak.twin) == ("test", "t", "validation", "v")
 
 
 def test_short_texts_are_compared_whole() -> None:

@@ -195,6 +195,19 @@ def test_a_patient_is_in_one_split(tmp_path, prepare_now) -> None:
     assert "prepare.group_by: row r0-0" in prepare_now(path, **settings)[2]
 
 
+def test_a_patient_of_two_sources_is_in_one_split(tmp_path, prepare_now) -> None:
+    rows = [
+        row | {"MRN": n % 15, "source": f"scanner {n % 2}"}
+        for n, row in enumerate(radiology_rows(120))
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    status, _, err, splits = prepare_now(path, split="group", group_by="MRN")
+    assert status == 0, err
+    patients = [{row["MRN"] for row in part} for part in splits.values()]
+    assert sum(map(len, patients)) == 15 and all(patients)
+    assert "no column 'Patient'" in prepare_now(path, split="group", group_by="Patient")[2]
+
+
 def test_official_splits_are_kept(tmp_path, prepare_now) -> None:
     files = [
         write_rows(tmp_path / f"{name}.jsonl", radiology_rows(count, seed=seed))
@@ -216,9 +229,7 @@ def leaking(tmp_path: Path) -> list[Path]:
     return [
         write_rows(tmp_path / "train.jsonl", train),
         write_rows(tmp_path / "validation.jsonl", radiology_rows(4, seed=8)),
-        write_rows(
-            tmp_path / "test.jsonl", [{**row, "target": row["target"] + " x"} for row in test]
-        ),
+        write_rows(tmp_path / "test.jsonl", test),
     ]
 
 
@@ -229,9 +240,17 @@ def test_a_leak_fails_the_command_and_writes_nothing(tmp_path, prepare_now, leak
     assert not splits and not (tmp_path / "out" / "mine").exists()
 
 
-def test_a_leaking_training_row_can_be_dropped_or_its_victim_marked(prepare_now, leaking) -> None:
+def test_a_leaking_row_can_be_dropped_or_its_victim_marked(tmp_path, prepare_now, leaking) -> None:
     splits = prepare_now(*leaking, split="official", flags="--leaks drop")[3]
     assert len(splits["train"]) == 19 and len(splits["test"]) == 6
+    test = tmp_path / "test.jsonl"  # a twin in validation is taken out of validation
+    twin = json.loads((tmp_path / "validation.jsonl").read_text().splitlines()[0])
+    test.write_text(test.read_text() + json.dumps({**twin, "id": "chosen on"}) + "\n")
+    status, _, err, _ = prepare_now(leaking[1], test, leaking[0], split="official")
+    assert status == 1 and "Rows that stand in another split as well: 2" in err
+    splits = prepare_now(*leaking, split="official", flags="--leaks drop")[3]
+    assert [len(part) for part in splits.values()] == [19, 3, 7]
+    assert "validation row that stands in test" in report(tmp_path)
     splits = prepare_now(*leaking, split="official", flags="--leaks allow")[3]
     assert len(splits["train"]) == 20
     marked = {row["id"]: row["near_dup_in_train"] for row in splits["test"]}
@@ -274,6 +293,16 @@ def test_every_row_gets_the_style_of_its_clinic(tmp_path, prepare_now) -> None:
         ("rows.jsonl", b'{"input": 5, "target": "b"}', "row 1: input must be text, not 5"),
         ("rows.jsonl", b"", "The source holds no row"),
         ("rows.jsonl", b'{"input": "a b c", "target": "d e"}', "The validation split is empty"),
+        (
+            "rows.jsonl",
+            b'{"input": "a b c", "target": "d e"}\n{"input": "f g", "target": "h"}',
+            "The test split is empty",
+        ),
+        (
+            "rows.jsonl",
+            b'{"input": "a", "target": "b", "source": ["c"]}',
+            "row 1: source must be one value, not ['c']",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, prepare_now, name, content, words) -> None:
@@ -283,6 +312,40 @@ def test_bad_input_is_one_sentence(tmp_path, prepare_now, name, content, words) 
     status, out, err, splits = prepare_now(path)
     assert status == 1 and not splits and out == ""
     assert err.startswith("error: ") and err.count("\n") == 1 and words in err
+
+
+def test_a_later_file_without_the_column_is_told(tmp_path, prepare_now) -> None:
+    first = write_rows(tmp_path / "a.jsonl", radiology_rows(30))
+    other = write_rows(tmp_path / "b.jsonl", [{"input": "One.", "impression": "Two."}])
+    status, _, err, _ = prepare_now(first, other)
+    assert status == 1 and "b.jsonl" in err
+    assert "no column 'target' for target; the columns are input, impression" in err
+
+
+def test_a_segment_that_is_a_number_is_a_name(tmp_path, prepare_now) -> None:
+    rows = [row | {"clinic": number % 2} for number, row in enumerate(radiology_rows(30))]
+    splits = prepare_now(write_rows(tmp_path / "rows.jsonl", rows))[3]
+    assert {row["clinic"] for row in splits["train"]} == {"0", "1"}
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, prepare_now) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", radiology_rows(30))
+    (tmp_path / "file").write_text("")
+    status, _, err, _ = prepare_now(path, flags=f"--data_dir {tmp_path / 'file' / 'x'}")
+    assert status == 1 and err.count("\n") == 1 and "cannot be written: Not a directory" in err
+
+
+def test_ctrl_c_leaves_what_was_there(tmp_path, prepare_now, monkeypatch) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", radiology_rows(30))
+    before = prepare_now(path)[3]
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.datareport.write_report", interrupted)
+    write_rows(path, radiology_rows(40, seed=5))
+    status, _, err, after = prepare_now(path)
+    assert status == 130 and err.startswith("Interrupted: no data was written") and after == before
 
 
 def test_data_that_somebody_else_put_there_is_not_overwritten(tmp_path, prepare_now) -> None:

@@ -57,7 +57,8 @@ def serve_all(publisher: Publisher) -> None:
         publisher.put(
             "mts-dialog",
             b"ID,section_header,section_text,dialogue\r\n"
-            b'%d,GENHX,"Cough, dry.","Doctor: Hi.\nPatient: Cough."\r\n' % place,
+            b'%d,GENHX,"Cough, dry.","Doctor: Hi.\nPatient: Cough%s."\r\n'
+            % (place, b" again" * place),
             place,
         )
     publisher.put(

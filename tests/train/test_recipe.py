@@ -162,7 +162,15 @@ def test_help_names_every_key() -> None:
         (["--precision", "fp16", "--weights_dtype", "float32"], ["precision", "T5", "bf16"]),
         (["--shares", "[0.5, 0.2]"], ["prepare.shares"]),
         (["--prepare.split", "group"], ["prepare.split", "group_by"]),
-        (["--files", "[a.csv]"], ["prepare.hub", "prepare.files"]),
+        (["--files", "[a.csv]"], ["prepare.hub", "prepare.files", "--hub null"]),
+        (["--seed", "-1"], ["seed", "from 0"]),
+        (["--split_seed", "4294967296"], ["split_seed", "from 0"]),
+        (["--adam_beta2", "1.5"], ["adam_beta2", "below 1"]),
+        (["--target_modules", "[]"], ["target_modules"]),
+        (["--expected_rows", "0"], ["expected_rows", "above 0"]),
+        (["--evaluation.max_rows", "-5"], ["evaluation.max_rows", "above 0"]),
+        (["--source_weights", "{meqsum: -1}"], ["the weight of meqsum", "below 0"]),
+        (["--architecture", "causal", "--packing"], ["packing and architecture", "seq2seq"]),
         (["--clusters", "1"], ["clusters", "at least 2"]),
         (["--input_feature", "modality"], ["input_feature", "{section}"]),
     ],
@@ -173,14 +181,22 @@ def test_what_cannot_work_is_refused_by_its_key(arguments: list[str], words: lis
         assert word in message
 
 
+@pytest.mark.parametrize("backbone", ["google/flan-t5-base", "google/byt5-small", "x/biobart"])
+def test_a_causal_recipe_takes_no_encoder_decoder(backbone: str) -> None:
+    message = fault_of("--backbone", backbone, recipe="radiology-mediphi-qlora")
+    assert backbone in message and "--architecture seq2seq --packing false" in message
+    parse = parse_overrides(["--backbone", "owner/gpt5-small"])
+    assert load_recipe("radiology-mediphi-qlora", parse).backbone == "owner/gpt5-small"
+
+
 def test_packing_must_hold_the_longest_row() -> None:
     message = fault_of("--packed_tokens", "512", recipe="radiology-mediphi-qlora")
     assert "packed_tokens (512)" in message and "1024" in message
 
 
 def test_an_unknown_recipe_lists_those_that_exist() -> None:
-    with pytest.raises(RecipeError, match="radiology-mediphi-qlora"):
-        load_recipe("nothing")
+    with pytest.raises(RecipeError, match="name comes first.*radiology-mediphi-qlora"):
+        load_recipe("1e-4")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from summarizer.backbone import weights_sha256
 from tests.train.conftest import radiology_rows, write_rows
@@ -260,6 +262,23 @@ def test_an_adapter_can_be_gone_on_from(tmp_path, train_now) -> None:
     assert start < end
 
 
+def test_the_segment_is_told_in_training_and_when_the_adapter_serves(tmp_path, train_now) -> None:
+    """Seed 004's first way to scale, from a row's modality to the prompt of both columns."""
+    from summarizer.generate import Engine
+
+    status, _, err = train_now(
+        prompt="{section} report: {input}", prompt_without_section="report: {input}",
+        scaling__input_feature="modality", training__max_steps=1,
+    )  # fmt: skip
+    assert status == 0, err
+    adapter = tmp_path / "models" / "tiny"
+    engine = Engine.load(record(adapter)["recipe"]["backbone"], {"radiology": str(adapter)})
+    rows = [{"input": "Clear.", "modality": "CT"}, {"input": "Clear.", "section": "plan"}]
+    prompts = {place: pair.prompt for place, pair in engine.batch("radiology", rows)}
+    assert prompts == {0: "ct report: Clear.", 1: "report: Clear."}
+    assert engine.run("radiology", "Clear.", section="MR").prompt == "mr report: Clear."
+
+
 # Resuming ---------------------------------------------------------------------------------------
 
 
@@ -381,6 +400,27 @@ def test_a_time_limit_ends_cleanly_with_the_best_so_far(tmp_path, train_now) -> 
     assert run["selected"]["step"] == run["steps"] and run["seconds"] < 60
 
 
+def test_checkpoints_of_other_data_are_refused(tmp_path, train_now, recipe_file, data_dir) -> None:
+    path = recipe_file(name="one", training__num_epochs=40)
+    process = start(path, "--save_minutes", "0")
+    wait_for(process, "checkpoint-1/trainer_state.json", tmp_path / "runs" / "one")
+    process.kill()
+    process.wait()
+    write_rows(data_dir / "train.jsonl", radiology_rows(40, seed=7))
+    status, _, err = train_now(path=path)
+    assert status == 1 and err.count("\n") == 1
+    assert "train file train.jsonl is" in err and "--fresh" in err
+
+
+def test_ctrl_c_before_the_first_step_is_no_traceback(train_now, monkeypatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.model.load_backbone", interrupted)
+    status, out, err = train_now()
+    assert status == 130 and "the same command goes on" in out and err == ""
+
+
 # What goes wrong --------------------------------------------------------------------------------
 
 
@@ -410,11 +450,43 @@ def test_a_rate_that_blows_up_is_noticed(tmp_path, train_now) -> None:
     assert status == 1 and "NaN or infinite at step" in err
 
 
-def test_out_of_memory_says_which_flags_to_lower(train_now, monkeypatch) -> None:
+def test_an_evaluation_that_is_not_finite_chooses_nothing(tmp_path, train_now) -> None:
+    """One step, and the weights that it leaves answer with NaN."""
+    status, out, err = train_now(
+        training__max_steps=1, training__learning_rate=1e30, training__warmup=0,
+        training__max_grad_norm=0,
+    )  # fmt: skip
+    assert status == 1 and "validation loss became NaN or infinite at step 1" in err
+    assert " best " not in out and not (tmp_path / "models" / "tiny").exists()
+
+
+# What torch raises when a GPU, and when a CPU has no more.
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 99999999999 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FULL)
+def test_a_model_that_does_not_fit_says_which_flags_to_lower(train_now, monkeypatch, fault) -> None:
+    def full(*_: Any, **__: Any):
+        raise fault
+
+    monkeypatch.setattr("train.model.load_backbone", full)
+    status, _, err = train_now()
+    assert status == 1 and err.count("\n") == 1
+    assert "ran out of memory while the model was loaded" in err and "--use_4bit" in err
+
+
+@pytest.mark.parametrize("fault", FULL)
+def test_out_of_memory_says_which_flags_to_lower(train_now, monkeypatch, fault) -> None:
     from train.trainer import AdapterTrainer
 
     def full(*_: Any, **__: Any):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise fault
 
     monkeypatch.setattr(AdapterTrainer, "compute_loss", full)
     status, _, err = train_now()
@@ -424,13 +496,20 @@ def test_out_of_memory_says_which_flags_to_lower(train_now, monkeypatch) -> None
         assert flag in err
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, train_now, monkeypatch) -> None:
-    import errno
-
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 74112 vs 74000"),
+    ],
+)
+def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
+    """As Python, safetensors and torch say it (seen on a small tmpfs)."""
     from train import trainer
 
     def full(*_: Any, **__: Any):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise fault
 
     monkeypatch.setattr(trainer, "save_adapter", full)
     status, _, err = train_now()
@@ -446,7 +525,13 @@ def test_a_full_disk_is_one_sentence(tmp_path, train_now, monkeypatch) -> None:
         ({"architecture": "causal"}, "architecture is causal"),
         ({"adapter__target_modules": ["nope"]}, "target_modules: "),
         ({"training__precision": "fp16"}, "precision: fp16 overflows in T5"),
-        ({"adapter__init_from": "/nowhere"}, "init_from /nowhere"),
+        ({"adapter__init_from": "/nowhere"}, "init_from /nowhere: there is no adapter in this"),
+        (
+            {"adapter__init_from": "runs/radiology-start"},
+            "make it with python -m train.run radiology-start",
+        ),
+        ({"output_dir": "/proc/none/x"}, "output_dir /proc/none/x cannot be written"),
+        ({"run_dir": "/dev/null/x"}, "run_dir /dev/null/x cannot be written"),
         ({"task": "surgery"}, "There is no task 'surgery'"),
         ({"kind": "bart", "max_input_tokens": 2048}, "max_input_tokens: "),
         ({"prompt": "{report}"}, "must hold {input} once"),

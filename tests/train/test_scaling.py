@@ -55,11 +55,24 @@ def test_a_sentence_that_leans_on_another_stays_behind_it() -> None:
         "1. Heart normal. 2. Lungs clear.\n2. Effusion.",
         "LIVER: Normal. Smooth.\nSPLEEN: Normal.",
         "The mass described above is larger. No effusion. Heart normal.",
+        "The study is limited. Right kidney: 10 cm. Small cyst. Left kidney: Normal.",
+        "No pneumothorax\nMild edema",  # "No pneumothorax Mild edema" would be another fact
         "Doctor: Hi.\nPatient: Hello.\nDoctor: How are you?\nPatient: Well.",
     ],
 )
 def test_text_whose_order_is_its_meaning_is_left_alone(text: str) -> None:
     assert shuffle_findings(text, np.random.default_rng(3)) == text
+
+
+def test_a_sentence_without_a_place_of_its_own_stays_with_the_last_that_was_named() -> None:
+    text = (
+        "The right kidney is 10 cm. There is a small cyst. No hydronephrosis is seen. "
+        "The left kidney is 9 cm. The liver is normal."
+    )
+    seen = {shuffle_findings(text, np.random.default_rng(seed)) for seed in range(30)}
+    assert len(seen) == 6
+    for shuffled in seen:
+        assert "kidney is 10 cm. There is a small cyst. No hydronephrosis is seen." in shuffled
 
 
 def test_rare_segments_get_copies_and_common_ones_none(tmp_path: Path) -> None:
