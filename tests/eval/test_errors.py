@@ -149,6 +149,15 @@ def test_a_system_that_is_not_there_is_told(predictions, capsys):
     assert "There is no system 'gpt': there are base, lora" in capsys.readouterr().err
 
 
+def test_floors_alone_have_no_models_errors(tmp_path, capsys):
+    lines = [row | {"whole input": row["input"]} for row in rows(3)]
+    path = write_predictions(tmp_path / "p.jsonl", lines, **{"whole input": {"method": "rule"}})
+    assert errors.main(["--predictions", str(path)]) == 1
+    assert "No system here is a model's" in capsys.readouterr().err
+    named = ["--predictions", str(path), "--system", "whole input", "--out", str(tmp_path / "e")]
+    assert errors.main(named) == 0
+
+
 def test_categories_are_the_issue_of_the_field():
     assert list(CATEGORIES) == [
         "empty", "omission", "unsupported statement", "wrong side", "negation", "number", "copying",

@@ -196,6 +196,8 @@ def test_a_killed_process_started_again_gives_the_same_file(tiny, tmp_path):
     [
         (("a=base", "base"), "Two systems are called 'base'"),
         (("input={adapter}",), "cannot be called 'input'"),
+        (("section={adapter}",), "cannot be called 'section'"),
+        (("first sentence={adapter}",), "cannot be called 'first sentence': that is a floor"),
         (("nearest training input",), "needs the training set: give --train"),
     ],
 )
@@ -271,6 +273,19 @@ def test_an_input_that_no_model_is_given_is_told_with_its_row(tiny, tmp_path):
     data = write_jsonl(tmp_path / "test.jsonl", lines)
     with pytest.raises(DataError, match=r"test.jsonl, row 2 \(id r1\): The text has 300,000"):
         predict(request(tiny, "base"), data, tmp_path / "p.jsonl")
+
+
+def test_what_is_read_or_is_no_predictions_is_not_overwritten(tiny, tmp_path):
+    data = write_jsonl(tmp_path / "test.jsonl", rows(2))
+    other = tmp_path / "other.jsonl"
+    other.write_text("something else\n")
+    kept = data.read_bytes()
+    for out, expected in ((data, "is what is read"), (other, "holds no predictions")):
+        with pytest.raises(DataError, match=expected):
+            predict(request(tiny, "base"), data, out)
+    assert data.read_bytes() == kept and other.read_text() == "something else\n"
+    other.write_text("")  # nothing is lost
+    assert predict(request(tiny, "base"), data, other).outputs
 
 
 def test_several_processes_write_the_same_file(tiny, data, whole, tmp_path):
