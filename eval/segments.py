@@ -70,9 +70,15 @@ def segments(rows: Sequence[Row], task: str) -> list[tuple[str, str, np.ndarray]
             value = column(row, task)
             if value not in (None, ""):
                 places[str(value)].append(place)
-        if name == "source and overlap" and len({v.rsplit(",", 1)[0] for v in places}) < 2:
+        if name == "source and overlap" and _one_part(places):
             continue
         if len(places) > 1 or name == "source":
             ordered = sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))
             found += [(name, value, np.array(which)) for value, which in ordered]
     return found
+
+
+def _one_part(places: dict[str, list[int]]) -> bool:
+    """Whether the rows are all of one source or all of one overlap: that segment is there alone."""
+    parts = [value.rsplit(", ", 1) for value in places]
+    return any(len({part[k] for part in parts}) < 2 for k in (0, 1))

@@ -78,12 +78,14 @@ def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
     [
         (["--scores", "none.json"], "There is no file none.json"),
         (["--scores", "list.json"], "list.json is no scores"),
+        (["--scores", "part.json"], "part.json or its run record is incomplete"),
         (["--predictions", "none.jsonl"], "There is no file none.jsonl"),
     ],
 )
 def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, arguments, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "part.json").write_text('{"systems": {}}')
     assert report.main(arguments) == 1
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1
