@@ -94,6 +94,38 @@ def test_a_full_model_and_a_base_alone_are_the_same_text(tiny, data, whole, tmp_
     assert full.outputs["full"] == base.outputs["base"] == found.outputs["base"]
 
 
+@pytest.mark.parametrize("kind", ["bart", "phi3"])
+def test_other_architectures_write_what_they_write_alone(kind, tiny, data, tmp_path):
+    """Rows of a padded batch against the model loaded by itself and given one row at a time."""
+    import torch
+    from tiny_t5 import stir
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from summarizer.tasks import get_task, prompt_parts
+    from tests.train.tiny_backbones import make
+
+    folder = make(kind, tmp_path / kind)
+    factory = AutoModelForCausalLM if kind == "phi3" else AutoModelForSeq2SeqLM
+    model = factory.from_pretrained(folder)
+    stir(model, 3)
+    model.save_pretrained(folder)
+    written = predict(request(tiny, f"full={folder}"), data, tmp_path / "p.jsonl").outputs["full"]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model.generation_config.forced_eos_token_id = None  # a text at the limit is cut off
+    before, after = prompt_parts(get_task("radiology"), None)
+    for row, text in zip(read_rows(data), written, strict=True):
+        prompt = f"{before}{row['input']}{after}"
+        if kind == "phi3":
+            prompt = f"<s><|user|>\n{prompt}<|end|>\n<|assistant|>\n"
+        given = tokenizer(prompt, return_tensors="pt", add_special_tokens=kind == "bart")
+        with torch.no_grad():
+            ids = model.generate(**given, max_new_tokens=12, do_sample=False)[0]
+        ids = ids[given["input_ids"].shape[1] :] if kind == "phi3" else ids[1:]
+        alone = tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip()
+        assert text == alone
+    assert len(set(written)) > 1
+
+
 def test_a_system_added_later_leaves_the_others_as_they_are(tiny, data, tmp_path, monkeypatch):
     out = tmp_path / "p.jsonl"
     predict(request(tiny, "base"), data, out)
