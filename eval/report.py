@@ -283,9 +283,23 @@ def _read_json(path: Path, what: str) -> dict[str, Any]:
         raise DataError(f"There is no file {path}.") from None
     except (OSError, ValueError):
         raise DataError(f"{path} is not JSON.") from None
-    if not isinstance(value, dict) or (what == "scores" and "systems" not in value):
+    known = _is_scores if what == "scores" else _is_run_record
+    if not isinstance(value, dict) or not known(value):
         raise DataError(f"{path} is no {what}.")
     return value
+
+
+def _is_scores(value: Mapping[str, Any]) -> bool:
+    return "systems" in value
+
+
+def _is_run_record(value: Mapping[str, Any]) -> bool:
+    curve, selected = value.get("curve") or [], value.get("selected") or {}
+    return (
+        isinstance(curve, list)
+        and all(isinstance(point, dict) for point in curve)
+        and isinstance(selected, dict)
+    )
 
 
 if __name__ == "__main__":

@@ -77,6 +77,9 @@ def test_source_and_overlap_is_no_segment_where_it_repeats_another():
         assert "source and overlap" not in {
             by for by, _, _ in segments(rows(24, **same), "question")
         }
+    # The rows seen in training are all of one of the two sources.
+    found = [value for by, value, _ in segments(rows(24), "question") if by == "source and overlap"]
+    assert found == ["south, new", "south, seen"]
 
 
 def test_sections_are_called_by_their_names():

@@ -7,7 +7,7 @@ import re
 import pytest
 from eval_helpers import rows, write_jsonl, write_predictions
 
-from eval import report, semantic
+from eval import figures, report, semantic
 from eval.rows import read_predictions
 from eval.scores import score
 
@@ -36,7 +36,7 @@ def scores(predictions):
 RUN = {
     "curve": [{"step": s, "loss": 3 - s / 100} for s in range(0, 100, 10)]
     + [{"step": s, "eval_loss": 3 - s / 110, "eval_rougeL": s / 2} for s in range(0, 100, 20)],
-    "selected": {"step": 80, "metric": "rougeL", "value": 40},
+    "selected": {"step": 80, "metric": "rougeL, mean over rows", "value": 40},
 }
 
 
@@ -73,6 +73,28 @@ def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_the_curve_shows_the_score_that_chose_the_checkpoint(tmp_path):
+    drawn = []
+    for metric in ("rougeL, mean over rows", "rougeL", "eval_none"):
+        assert figures.curves(
+            RUN["curve"], tmp_path / "c.png", RUN["selected"] | {"metric": metric}
+        )
+        drawn.append((tmp_path / "c.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_no_title_runs_off_its_picture(scores, predictions, tmp_path):
+    """The outer pixels of every picture are empty."""
+    from matplotlib.image import imread
+
+    long = scores | {"data": scores["data"] | {"name": "a-folder-of-some-length/test.jsonl"}}
+    report.report(long, tmp_path, predictions=read_predictions(predictions), run=RUN)
+    for path in tmp_path.glob("*.png"):
+        pixels = imread(path)[..., :3]
+        edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+        assert all((edge > 0.99).all() for edge in edges), path.name
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -80,11 +102,13 @@ def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
         (["--scores", "list.json"], "list.json is no scores"),
         (["--scores", "part.json"], "part.json or its run record is incomplete"),
         (["--predictions", "none.jsonl"], "There is no file none.jsonl"),
+        (["--scores", "part.json", "--run", "curve.json"], "curve.json is no run record"),
     ],
 )
 def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, arguments, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "curve.json").write_text('{"curve": [1, 2]}')
     (tmp_path / "part.json").write_text('{"systems": {}}')
     assert report.main(arguments) == 1
     error = capsys.readouterr().err
