@@ -77,6 +77,32 @@ def test_numbers_are_compared_however_they_are_written():
     assert numbers("the fourth toe") == {"4"}
 
 
+def test_a_length_in_another_unit_is_no_other_number():
+    assert "number" not in found(REFERENCE.replace("5 mm", "0.5 cm"))
+    assert "number" not in found(REFERENCE.replace("5 mm", "5mm"))
+    assert "number" in found(REFERENCE.replace("5 mm", "5 cm").replace("5 cm", "0.05 cm"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("There is a small effusion on the right.", True),
+        ("There is a small effusion on the left side.", False),
+        ("An effusion on right.", True),
+        ("Right-sided effusion.", True),
+    ],
+)
+def test_a_side_is_seen_behind_what_it_is_said_of(text, wrong):
+    assert ("wrong side" in found(text)) == wrong
+
+
+def test_the_numbers_of_points_are_no_content():
+    assert content_words("1. Clear.\n2. A 5mm nodule.").keys() == {"clear", "5", "mm", "nodul"}
+    row = {"input": SOURCE, "target": "1. Cardiomegaly.\n2. Effusion.\n3. Nodule."}
+    named = "Cardiomegaly and effusion."
+    assert "omission" not in {fault.category for fault in faults("radiology", row, named)}
+
+
 def test_content_words_keep_the_word_as_written():
     assert content_words("There is a Small effusion of XXXX effusions") == {
         "small": "Small",
