@@ -26,7 +26,7 @@ from eval.tables import (
     MAIN,
     WORSE,
     compact_json,
-    decoding_words,
+    decoding_of,
     difference,
     find_pair,
     interval,
@@ -89,7 +89,7 @@ def _head(scores: Mapping[str, Any]) -> str:
     how = "; ".join(str(versions[key]) for key in ("rouge", "bleu", "interval") if key in versions)
     return (
         f"Generated text. {data['split']} split, n = {data['n']}, SHA-256 of the file "
-        f"`{data['sha256'][:16]}`…, {decoding_words(scores['decoding'])}. x100. {how}."
+        f"`{data['sha256'][:16]}`…, {decoding_of(scores)}. x100. {how}."
     )
 
 

@@ -4,11 +4,12 @@
      "systems": {NAME: {METRIC: {"mean", "low", "high"}}},
      "paired": [{"a", "b", "metric", "difference", "low", "high", "p"}],
      "segments": [{"by", "value", "n", "systems", "paired"}],
-     "form": {NAME: {METRIC: {...}}}, "form_paired": [...], "adapter_sha256"}
+     "form": {NAME: {METRIC: {...}}}, "form_paired": [...], "adapter_sha256", "decodings"}
 
 `systems` holds what is better when higher, x100; `form` how the texts look and what is wrong with
 them (lengths, copying, repetition, errors), `form_paired` how the models differ in it. A difference is a minus b on the same rows. The p of a
-segment is corrected for the number of segments (Holm), that of the whole is not.
+segment is corrected for the number of segments (Holm), that of the whole is not. `decoding` is the
+adapter's; where the models decoded differently, `decodings` has each one's.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def score(
         "form_paired": form["paired"],
     }
     adapter = predictions.systems.get("lora", {}).get("adapter_sha256")
-    return scores | ({"adapter_sha256": adapter} if adapter else {})
+    scores |= {"adapter_sha256": adapter} if adapter else {}
+    return scores | _decodings(predictions)
 
 
 def pairs(predictions: Predictions) -> list[tuple[str, str]]:
@@ -184,6 +186,17 @@ def _decoding(predictions: Predictions) -> dict[str, Any]:
         if decoding:
             return decoding
     return {}
+
+
+def _decodings(predictions: Predictions) -> dict[str, Any]:
+    """Each model's decoding, where they are not all the same; {} says that it is not known."""
+    found = {
+        name: predictions.systems[name].get("decoding") or {}
+        for name in predictions.outputs
+        if predictions.systems[name]["method"] == "generate"
+    }
+    same = all(decoding == next(iter(found.values())) for decoding in found.values())
+    return {} if same else {"decodings": found}
 
 
 def _settings(options: Mapping[str, int]) -> dict[str, str]:

@@ -19,7 +19,7 @@ def scores_text(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     data = scores["data"]
     parts = [
         f"{scores['task']}: {data['name']}, {data['split']} split, n = {data['n']}, "
-        f"{decoding_words(scores['decoding'])}. x100, 95% intervals.",
+        f"{decoding_of(scores)}. x100, 95% intervals.",
         "All rows\n" + systems_table(scores["systems"], MAIN),
         bleu_lines(scores["form"]),
         "Differences on the same rows (p: two-sided, approximate randomisation)\n"
@@ -139,11 +139,22 @@ def verdict_of(entry: Mapping[str, Any], n: int) -> str:
     return verdict(entry["difference"], entry["low"], entry["high"], entry["p"], n)
 
 
+def decoding_of(scores: Mapping[str, Any]) -> str:
+    """How the models wrote: in one go where all decoded alike, else each by its name."""
+    if "decodings" not in scores:
+        return decoding_words(scores["decoding"])
+    return "; ".join(f"{name}: {decoding_words(d)}" for name, d in scores["decodings"].items())
+
+
 def decoding_words(decoding: Mapping[str, Any]) -> str:
     if not decoding:
         return "decoding as the predictions say"
     beams = decoding.get("num_beams", 1)
     how = "greedy" if beams == 1 else f"{beams} beams"
+    if beams != 1 and decoding.get("length_penalty", 1.0) != 1.0:
+        how += f", length penalty {decoding['length_penalty']}"
+    if decoding.get("no_repeat_ngram_size"):
+        how += f", no {decoding['no_repeat_ngram_size']}-gram twice"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

@@ -147,6 +147,24 @@ def test_a_rate_that_floors_do_not_have_is_shown_and_compared_between_models():
     assert "lora - base  cut off" in scores_text(scores)
 
 
+def test_models_that_decode_differently_are_said_to():
+    made = many(12)
+    texts = [row["target"] for row in made]
+    settings = {
+        "base": Decoding(max_new_tokens=9),
+        "lora": Decoding(num_beams=2, max_new_tokens=5, no_repeat_ngram_size=3),
+    }
+    systems = {n: {"method": "generate", "decoding": d.to_dict()} for n, d in settings.items()}
+    outputs = {"base": texts, "lora": texts}
+    found = Predictions("radiology", made, outputs, systems, DATA | {"n": 12})
+    scores = score(found, permutations=99)
+    assert scores["decodings"] == {n: d.to_dict() for n, d in settings.items()}
+    assert (
+        "base: greedy, at most 9 new tokens; lora: 2 beams, no 3-gram twice, at most 5 new tokens"
+    ) in scores_text(scores)
+    assert "decodings" not in score(predictions(made, base=texts, lora=texts), permutations=99)
+
+
 def test_scores_do_not_depend_on_the_order_of_rows():
     made = many(30)
     texts = [row["target"][: 10 + k] for k, row in enumerate(made)]
