@@ -246,6 +246,7 @@ def _run(arguments: argparse.Namespace) -> None:
     predictions, notes = None, []
     if getattr(arguments, "scores", None):
         scores = {"form": {}} | _read_json(Path(arguments.scores), "scores")
+        notes = _missing(scores)
         beside = Path(arguments.scores).parent / "run.json"
     else:
         from eval.run import check_options, scores_of
@@ -267,6 +268,11 @@ def _run(arguments: argparse.Namespace) -> None:
             raise
         raise DataError(f"{arguments.scores} or its run record is incomplete.") from None
     print(out / "report.md")
+
+
+def _missing(scores: Mapping[str, Any]) -> list[str]:
+    told = str((scores.get("versions") or {}).get("bertscore", ""))
+    return [f"BERTScore is {told}."] if told.startswith("missing") else []
 
 
 def _folder(adapters: Sequence[str]) -> Path:

@@ -67,6 +67,8 @@ def scores_of(arguments: argparse.Namespace, predictions: Any) -> tuple[dict[str
         seed=arguments.seed,
         bertscore=None if missing else model,
     )
+    if missing:
+        scores["versions"]["bertscore"] = f"missing: {semantic.described(model)}, cannot be loaded"
     return scores, [missing] if missing else []
 
 

@@ -135,6 +135,18 @@ def test_bertscore_is_100_for_the_same_text_and_less_for_another(tiny):
     assert list(found) == pytest.approx(alone, abs=1e-3)
 
 
+def test_bertscore_stands_among_the_scores_and_says_with_which_model(tiny, predictions, tmp_path):
+    out = tmp_path / "report"
+    code = report.main(["--predictions", str(predictions), "--bertscore", tiny.backbone,
+                        "--out", str(out)])  # fmt: skip
+    scores = json.loads((out / "scores.json").read_text())
+    assert code == 0 and scores["systems"]["lora"]["bertscore"]["mean"] == pytest.approx(100)
+    assert "last layer" in scores["versions"]["bertscore"]
+    assert tiny.backbone not in json.dumps(scores)
+    page = (out / "report.md").read_text()
+    assert "BERTScore" in page and "BERTScore is missing" not in page
+
+
 def test_speed_compares_identical_texts(tiny, tmp_path, capsys):
     from eval import speed
 

@@ -215,6 +215,7 @@ def test_an_adapter_is_scored_by_one_command(tiny, tmp_path, monkeypatch, capsys
     for title in ("ROUGE-1", "ROUGE-Lsum", "BLEU", "penalty", "nearest training input", "north"):
         assert title in out
     assert "BERTScore is missing" in out
+    assert scores["versions"]["bertscore"].startswith("missing: FacebookAI/roberta-large")
 
 
 def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monkeypatch):
