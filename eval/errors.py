@@ -52,6 +52,8 @@ def analyse(
 ) -> Analysis:
     """Sort the outputs of every model into categories. Raises DataError for an unknown system."""
     models = [n for n, s in predictions.systems.items() if s.get("method") == "generate"]
+    if not system and not models:
+        raise DataError("No system here is a model's: name the one to look at with --system.")
     system = _named(system or ("lora" if "lora" in models else models[-1]), predictions)
     if against is None:
         against = next((n for n in ("base", *models) if n in models and n != system), None)

@@ -64,9 +64,12 @@ def faults(task: str, row: Mapping[str, Any], output: str, *, cut_off: bool = Fa
 
 
 def content_words(text: str) -> dict[str, str]:
-    """{stem: the word as written} of the words that carry content, in order; masks left out."""
+    """{stem: the word as written} of the words that carry content, in order.
+
+    Masks and the numbers of list points are left out; "5mm" is "5 mm".
+    """
     found: dict[str, str] = {}
-    for word in re.findall(r"[A-Za-z0-9]+", text):
+    for word in re.findall(r"[A-Za-z0-9]+", _apart(_LIST_NUMBER.sub(" ", text))):
         for stem in tokenize(word):
             if stem not in _STEMS and not stem.startswith("xxxx"):
                 found.setdefault(stem, word)
@@ -75,10 +78,24 @@ def content_words(text: str) -> dict[str, str]:
 
 def numbers(text: str) -> set[str]:
     """Numbers of a text, digits and words alike ("twenty six" is "26"), list numbers left out."""
-    text = re.sub(r"(?m)(?:^|(?<=\s))\d{1,2}[.)]\s+(?=[A-Z(\d])|^\s*\d{1,2}[.)]\s", " ", text)
+    text = _LIST_NUMBER.sub(" ", text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower())
     digits = {_plain(n) for n in re.findall(r"\d+(?:\.\d+)?", text)}
     return digits | _spelled(text)
+
+
+_LIST_NUMBER = re.compile(
+    r"(?:^|(?<=\s))\d{1,2}[.)]\s+(?=[A-Z(\d])|^\s*\d{1,2}[.)]\s", re.MULTILINE
+)
+
+
+def _apart(text: str) -> str:
+    """A number and its unit as two words."""
+    return re.sub(r"(?<=\d)(?=[A-Za-z])", " ", text)
+
+
+def _stems(text: str) -> set[str]:
+    return set(tokenize(_apart(text)))
 
 
 # --- against the source --------------------------------------------------------------------------
@@ -106,7 +123,7 @@ def _against_source(task: str, source: str, output: str, reference: str) -> list
 
 def _unsupported(output: str, source: str, reference: str) -> Fault | None:
     ours = content_words(output)
-    known = set(tokenize(source)) | set(tokenize(reference))
+    known = _stems(source) | _stems(reference)
     new = [word for stem, word in ours.items() if stem not in known and not stem.isdigit()]
     share = 100 * len(new) / max(len(ours), 1)
     if len(new) < FEWEST_WORDS or share < UNSUPPORTED:
@@ -115,6 +132,10 @@ def _unsupported(output: str, source: str, reference: str) -> Fault | None:
 
 
 _SIDE = re.compile(r"\b(left|right|bilateral|both)(?:[- ]sided)?\b((?:\W+\w+){1,4})")
+# "a small effusion on the left"
+_ON_A_SIDE = re.compile(
+    r"((?:\w+\W+){1,3})(?:on|in|at|to)\W+(?:the\W+)?(left|right)(?:\W+side)?\W*$"
+)
 _OTHER = {"left": "right", "right": "left"}
 _NO_THINGS = frozenset(
     tokenize("side sided upper lower middle mid part aspect region area greater")
@@ -134,11 +155,13 @@ def _wrong_side(output: str, source: str) -> Fault | None:
 
 
 def _sided(text: str) -> set[tuple[str, str]]:
+    clauses = re.split(r"[.;,\n]|\band\b", text.lower())
+    found = [(match[1], match[2]) for clause in clauses for match in _SIDE.finditer(clause)]
+    found += [(match[2], match[1]) for c in clauses if (match := _ON_A_SIDE.search(c))]
     return {
-        ("both" if match[1] == "bilateral" else match[1], thing)
-        for clause in re.split(r"[.;,\n]|\band\b", text.lower())
-        for match in _SIDE.finditer(clause)
-        for thing in content_words(match[2])
+        ("both" if side == "bilateral" else side, thing)
+        for side, words in found
+        for thing in content_words(words)
         if thing not in _NO_THINGS
     }
 
@@ -168,8 +191,14 @@ _NAMES = frozenset(tokenize(_FINDINGS)) | frozenset(tokenize("effusions nodules 
 
 
 def _number(output: str, source: str) -> Fault | None:
-    new = sorted(numbers(output) - numbers(source))
+    new = sorted(numbers(output) - numbers(source) - _converted(source))
     return Fault("number", f"not in the input: {', '.join(new)}", 85.0) if new else None
+
+
+def _converted(text: str) -> set[str]:
+    """Lengths of a text in the other unit: "5 mm" is "0.5" cm."""
+    found = re.findall(r"(\d+(?:\.\d+)?)\s*(mm|cm)\b", text.lower())
+    return {_plain(f"{float(n) * (10 if unit == 'cm' else 0.1):.4f}") for n, unit in found}
 
 
 # --- against the reference and the task ----------------------------------------------------------
@@ -179,7 +208,7 @@ def _omission(task: str, output: str, reference: str) -> Fault | None:
     wanted = content_words(reference)
     if task == "question":
         wanted = {stem: wanted.get(stem, stem) for stem in focus_words(reference)}
-    named = set(tokenize(output))
+    named = _stems(output)
     missing = [word for stem, word in wanted.items() if stem not in named]
     least = 1 if task == "question" else FEWEST_WORDS
     share = 100 * len(missing) / max(len(wanted), 1)

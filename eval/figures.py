@@ -41,9 +41,7 @@ def forest(scores: Mapping[str, Any], path: Path, a: str, b: str, metric: str = 
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(lines)), [f"{name} (n = {n})" for name, n, _ in reversed(lines)])
     axes.set_xlabel(f"{METRICS[metric].title}: {a} - {b}, x100, 95% interval")
-    axes.set_title(
-        f"{scores['task']}, {scores['data']['name']}: grey is no difference, or too few", loc="left"
-    )
+    _title(figure, f"{scores['task']}, {scores['data']['name']}: grey is no difference, or too few")
     return _save(figure, path)
 
 
@@ -57,10 +55,8 @@ def scatter(first: Sequence[float], second: Sequence[float], path: Path, names: 
     below = int(np.sum(np.array(second) < np.array(first)))
     axes.set_xlabel(f"{names[0]}: {METRICS[metric].title} x100")
     axes.set_ylabel(f"{names[1]}: {METRICS[metric].title} x100")
-    axes.set_title(
-        f"{names[1]} above in {above}, below in {below}, equal in {len(first) - above - below} rows",
-        loc="left",
-    )
+    equal = len(first) - above - below
+    _title(figure, f"{names[1]} above in {above}, below in {below}, equal in {equal} rows")
     axes.set_aspect("equal")
     axes.set_xlim(-2, 102)
     axes.set_ylim(-2, 102)
@@ -91,7 +87,7 @@ def lengths(words: Sequence[int], by_system: Mapping[str, Sequence[float]], path
 def curves(curve: Sequence[Mapping[str, Any]], path: Path, selected: Mapping[str, Any]) -> bool:
     """Training: losses by step, and what chose the checkpoint. False where there is no curve."""
     losses = {key: _points(curve, key) for key in ("loss", "eval_loss")}
-    chosen = str(selected.get("metric", ""))
+    chosen = str(selected.get("metric", "")).partition(",")[0]  # "rougeL, mean over rows"
     score = next((k for k in (f"eval_{chosen}", chosen) if _points(curve, k)[0]), None)
     if not any(steps for steps, _ in losses.values()):
         return False
@@ -99,13 +95,17 @@ def curves(curve: Sequence[Mapping[str, Any]], path: Path, selected: Mapping[str
     for (key, (steps, values)), colour in zip(losses.items(), (BLUE, ORANGE), strict=True):
         if steps:
             name = "training loss" if key == "loss" else "validation loss"
-            axes.plot(steps, values, color=colour, label=name)
+            # Points too: a run of one epoch has one validation loss, which is no line.
+            mark = "o" if key == "eval_loss" else None
+            axes.plot(steps, values, color=colour, label=name, marker=mark, markersize=4)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     handles, labels = axes.get_legend_handles_labels()
     if score:
         right = axes.twinx()
-        (line,) = right.plot(*_points(curve, score), "--", color=GREY, label=f"validation {chosen}")
+        (line,) = right.plot(
+            *_points(curve, score), "--o", markersize=4, color=GREY, label=f"validation {chosen}"
+        )
         right.set_ylabel(chosen)
         handles, labels = [*handles, line], [*labels, line.get_label()]
     if isinstance(selected.get("step"), (int, float)):
@@ -133,8 +133,12 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(axis="x", linewidth=0.4, alpha=0.6)
-    axes.title.set_size(10)
     return figure, axes
+
+
+def _title(figure: Any, text: str) -> None:
+    """Over the whole figure: over the axes, beside long labels, it would run off the picture."""
+    figure.suptitle(text, fontsize=10, wrap=True)
 
 
 def _save(figure: Any, path: Path) -> bool:

@@ -174,11 +174,16 @@ def form(
         "form_kept": mean_of(100.0 * np.array(form_kept)),
         "sentences": mean_of([float(len(sentence_lines(o))) for o in outputs]),
         "length_ratio": mean_of(list(map(style.length_ratio, outputs, references))),
-        "copied": mean_of(list(map(style.copied, outputs, sources))),
-        "new_bigrams": mean_of(list(map(style.new_ngrams, outputs, sources))),
+        "copied": _mean_of_all(list(map(style.copied, outputs, sources))),
+        "new_bigrams": _mean_of_all(list(map(style.new_ngrams, outputs, sources))),
         "repetition": mean_of(list(map(style.repetition, outputs))),
         "empty": mean_of([100.0 * (not style.words(o)) for o in outputs]),
     }
+
+
+def _mean_of_all(values: Sequence[float]) -> Sums:
+    """An output too short to have a share counts as 0: left out, systems would differ in rows."""
+    return mean_of(np.nan_to_num(np.array(values, dtype=float)))
 
 
 def load(name: str):

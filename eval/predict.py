@@ -26,6 +26,7 @@ from eval.rows import (
     DataError,
     Predictions,
     Row,
+    check_name,
     check_task,
     describe_data,
     file_sha256,
@@ -36,8 +37,6 @@ from eval.rows import (
 )
 from eval.systems import EngineWriter, FloorWriter, ModelWriter, Text, Writer, kind_of, versions
 from eval.workers import Workers, worth_it
-
-OWN_FIELDS = ("finish", "words_unread")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,9 @@ def predict(
     from summarizer.tasks import get_task
 
     get_task(request.task)
+    for given in (data, request.train):
+        if given and Path(given).resolve() == Path(out).resolve():
+            raise DataError(f"{out} is what is read: name another file to write with --out.")
     rows = read_rows(data)
     check_task(request.task, rows, Path(data).name)
     if choose is not None:
@@ -167,8 +169,10 @@ def _read_systems(
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"Two systems are called {name!r}: name them, as in NAME={name}.")
-        if name in ("id", "input", "target", *OWN_FIELDS):
-            raise DataError(f"A system cannot be called {name!r}: that is a field of the rows.")
+        check_name(name)
+    for name, _, _ in named:
+        if name in FLOORS:
+            raise DataError(f"A model cannot be called {name!r}: that is a floor.")
     return named, floor_names
 
 
@@ -222,6 +226,12 @@ class Journal:
             raise DataError(f"The folder {out.parent} cannot be made: {error.strerror}.") from None
         if out.is_dir():
             raise DataError(f"{out} is a folder: name the file to write with --out.")
+        known = meta_path(out).is_file() or self._part.is_file()
+        if out.is_file() and out.stat().st_size and not known:
+            raise DataError(
+                f"{out} is there already and holds no predictions ({meta_path(out).name} is "
+                "missing): it is not overwritten, so name another file with --out."
+            )
         self._recall()
 
     def start(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
@@ -296,7 +306,7 @@ class Journal:
                     self._settings[line["system"]] = line["settings"]
                     self._texts[line["system"]] = {}
             else:
-                for place, texts in line.get("texts", []):
+                for place, texts in line["texts"]:
                     for name, text in texts.items():
                         self._texts[name][place] = Text(**text)
 
@@ -311,9 +321,11 @@ class Journal:
 def _whole_lines(path: Path) -> Iterable[dict[str, Any]]:
     for line in path.read_bytes().split(b"\n"):
         try:
-            yield json.loads(line)
+            found = json.loads(line)
         except ValueError:  # empty, or cut off when the run was killed
             continue
+        if isinstance(found, dict) and found.keys() & {"key", "system", "texts"}:
+            yield found
 
 
 def _line(row: Row, texts: Mapping[str, Text]) -> Row:

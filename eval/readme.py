@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.floors import FLOORS
 from eval.tables import difference, find_pair, interval
 from summarizer.tasks import TASKS
 
@@ -77,7 +78,7 @@ def scores_table() -> str:
 
 def row(task: str, segment: Mapping[str, Any], metric: str) -> str:
     systems = segment["systems"]
-    floors = {name: s[metric] for name, s in systems.items() if name not in ("base", "lora")}
+    floors = {name: s[metric] for name, s in systems.items() if name in FLOORS}
     floor = max(floors, key=lambda name: floors[name]["mean"], default=None)
     pair = find_pair(segment["paired"], "lora", "base", metric)
     cells = [

@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from eval import figures
-from eval.floors import FLOORS
 from eval.metrics import METRICS
 from eval.predict import run_command
 from eval.rows import DataError, Predictions
 from eval.tables import (
     MAIN,
+    WORSE,
     compact_json,
-    decoding_words,
+    decoding_of,
     difference,
     find_pair,
     interval,
+    model_pairs,
     p_text,
     verdict_of,
 )
@@ -68,6 +69,7 @@ def report(
             _systems(scores["systems"], _others(scores["systems"])),
             "## What the texts look like",
             _form(scores["form"]),
+            _worse(scores),
             _explanations(scores),
             _text_figures(scores, predictions, out),
             _curves(run, out),
@@ -87,7 +89,7 @@ def _head(scores: Mapping[str, Any]) -> str:
     how = "; ".join(str(versions[key]) for key in ("rouge", "bleu", "interval") if key in versions)
     return (
         f"Generated text. {data['split']} split, n = {data['n']}, SHA-256 of the file "
-        f"`{data['sha256'][:16]}`…, {decoding_words(scores['decoding'])}. x100. {how}."
+        f"`{data['sha256'][:16]}`…, {decoding_of(scores)}. x100. {how}."
     )
 
 
@@ -125,15 +127,9 @@ def _paired(paired: Sequence[Mapping[str, Any]], n: int) -> str:
     return table(["pair", "metric", "difference", "p", "a against b"], lines) if lines else "None."
 
 
-def _model_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Pairs of models, the adapter against its base first."""
-    pairs = dict.fromkeys((e["a"], e["b"]) for e in scores["paired"])
-    return [(a, b) for a, b in pairs if a not in FLOORS and b not in FLOORS]
-
-
 def _forests(scores: Mapping[str, Any], out: Path) -> str:
     parts = []
-    for place, (a, b) in enumerate(_model_pairs(scores)):
+    for place, (a, b) in enumerate(model_pairs(scores)):
         name = "forest.png" if not place else f"forest-{place + 1}.png"
         if figures.forest(scores, out / name, a, b):
             parts.append(f"![Differences of {a} and {b} by segment]({name})")
@@ -144,7 +140,7 @@ def _segments(scores: Mapping[str, Any]) -> str:
     from summarizer.markdown import table
 
     parts = []
-    for a, b in _model_pairs(scores):
+    for a, b in model_pairs(scores):
         lines = []
         for segment in scores["segments"]:
             entry = find_pair(segment["paired"], a, b, "rougeL")
@@ -174,6 +170,12 @@ def _form(form: Mapping[str, Any]) -> str:
     return table(["", *form], lines) if lines else "None."
 
 
+def _worse(scores: Mapping[str, Any]) -> str:
+    """How the models differ in what is better when lower."""
+    entries = [e for e in scores.get("form_paired", []) if e["metric"] in WORSE]
+    return _paired(entries, scores["data"]["n"]) if entries else ""
+
+
 def _explanations(scores: Mapping[str, Any]) -> str:
     """What each figure that is not ROUGE or BLEU means."""
     shown = {m for part in ("systems", "form") for s in scores[part].values() for m in s}
@@ -190,9 +192,11 @@ def _text_figures(scores: Mapping[str, Any], predictions: Predictions | None, ou
         return "Score by row and by length need the predictions, which were not given."
     references = [row["target"] for row in predictions.rows]
     models = [n for n, s in predictions.systems.items() if s["method"] == "generate"]
+    if not models:
+        return "Score by row and by length need a model's text, and there is none."
     by_row = {n: list(rouge(predictions.outputs[n], references)["rougeL"]) for n in models}
     parts = ["## Row by row"]
-    for place, (a, b) in enumerate(_model_pairs(scores)):
+    for place, (a, b) in enumerate(model_pairs(scores)):
         name = "scatter.png" if not place else f"scatter-{place + 1}.png"
         figures.scatter(by_row[b], by_row[a], out / name, (b, a))
         parts.append(f"![ROUGE-L of every row, {b} against {a}]({name})")
@@ -242,6 +246,7 @@ def _run(arguments: argparse.Namespace) -> None:
     predictions, notes = None, []
     if getattr(arguments, "scores", None):
         scores = {"form": {}} | _read_json(Path(arguments.scores), "scores")
+        notes = _missing(scores)
         beside = Path(arguments.scores).parent / "run.json"
     else:
         from eval.run import check_options, scores_of
@@ -254,8 +259,20 @@ def _run(arguments: argparse.Namespace) -> None:
     path = Path(arguments.run) if arguments.run else beside
     run = _read_json(path, "run record") if arguments.run or path.is_file() else None
     out = Path(arguments.out)
-    report(scores, out, predictions=predictions, run=run, notes=notes)
+    if out.is_file():
+        raise DataError(f"{out} is a file: name a folder with --out.")
+    try:
+        report(scores, out, predictions=predictions, run=run, notes=notes)
+    except (KeyError, TypeError, AttributeError):
+        if predictions is not None:
+            raise
+        raise DataError(f"{arguments.scores} or its run record is incomplete.") from None
     print(out / "report.md")
+
+
+def _missing(scores: Mapping[str, Any]) -> list[str]:
+    told = str((scores.get("versions") or {}).get("bertscore", ""))
+    return [f"BERTScore is {told}."] if told.startswith("missing") else []
 
 
 def _folder(adapters: Sequence[str]) -> Path:
@@ -272,9 +289,23 @@ def _read_json(path: Path, what: str) -> dict[str, Any]:
         raise DataError(f"There is no file {path}.") from None
     except (OSError, ValueError):
         raise DataError(f"{path} is not JSON.") from None
-    if not isinstance(value, dict) or (what == "scores" and "systems" not in value):
+    known = _is_scores if what == "scores" else _is_run_record
+    if not isinstance(value, dict) or not known(value):
         raise DataError(f"{path} is no {what}.")
     return value
+
+
+def _is_scores(value: Mapping[str, Any]) -> bool:
+    return "systems" in value
+
+
+def _is_run_record(value: Mapping[str, Any]) -> bool:
+    curve, selected = value.get("curve") or [], value.get("selected") or {}
+    return (
+        isinstance(curve, list)
+        and all(isinstance(point, dict) for point in curve)
+        and isinstance(selected, dict)
+    )
 
 
 if __name__ == "__main__":

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.floors import FLOORS
 from eval.style import words
 
 Row = dict[str, Any]
 
+# What a row says of itself: no system can be called so, for its text would take the field's place.
+ROW_FIELDS = frozenset(
+    "id input target task source section modality clinic indication near_dup_in_train "
+    "target_in_train finish words_unread".split()
+)
+
 # How the text of a system may have come about. Teacher-forced text is not among them: a model that
 # is shown the reference's words while it writes is not tested by it.
-METHODS = {"generate": "a model's own text, token by token", "rule": "a rule over the rows"}
+METHODS = {"generate": "a model's own text, token by token", "rule": "a floor of eval.floors"}
 
 
 class DataError(ValueError):
@@ -54,6 +62,7 @@ class Predictions:
                     f"{name} has {len(texts)} outputs for {len(self.rows)} rows: "
                     "every system is scored on the same rows."
                 )
+            check_name(name)
             check_method(name, self.systems.get(name))
             if self.systems[name]["method"] == "generate":
                 _refuse_teacher_forcing(name, texts, self.rows)
@@ -91,12 +100,15 @@ def read_rows(path: Path | str) -> list[Row]:
     known: dict[str, int] = {}
     for line, row in _objects(path):
         where = f"{path.name}, row {line}"
+        _refuse_half_characters(where, row)
         for key in ("input", "target"):
             if not isinstance(row.get(key), str):
                 raise DataError(f"{where}: the field {key!r} is missing or is no text.")
             if not row[key].strip():
                 what = "reference (the field 'target')" if key == "target" else "input"
                 raise DataError(f"{where}: the {what} is empty, so there is nothing to score.")
+        if not isinstance(row.get("section"), (str, type(None))):
+            raise DataError(f"{where}: the field 'section' is no text.")
         identifier = row.get("id")
         if not isinstance(identifier, (str, int)) or identifier == "":
             raise DataError(f"{where}: the field 'id' is missing.")
@@ -137,6 +149,7 @@ def read_predictions(
         for name in names:
             described.setdefault(name, {"method": "generate", "made_by": generated_by})
     for name in names:
+        check_name(name)
         if name not in described:
             raise DataError(
                 f"{path.name} does not say how {name!r} was written: a score needs generated text, "
@@ -147,17 +160,17 @@ def read_predictions(
     outputs = {
         name: [_output(path.name, k, row, name) for k, row in enumerate(rows)] for name in names
     }
-    finish = [row.get("finish") or {} for row in rows]
+    finish = [row["finish"] if isinstance(row.get("finish"), dict) else {} for row in rows]
     cut_off = {
         name: [f.get(name) == "length" for f in finish]
         for name in names
         if all(name in f for f in finish)
     }
-    data = meta.get("data") or describe_data(path, len(rows))
-    if data.get("n") != len(rows):
+    data = describe_data(path, len(rows)) | (meta.get("data") or {})
+    if data["n"] != len(rows):
         raise DataError(
             f"{path.name} has {len(rows)} rows, and its {meta_path(path).name} says "
-            f"{data.get('n')}: predict again, so that every system is scored on all rows."
+            f"{data['n']}: predict again, so that every system is scored on all rows."
         )
     return Predictions(
         task,
@@ -169,9 +182,19 @@ def read_predictions(
     )
 
 
+def check_name(name: str) -> None:
+    """Refuse a system that is called like a field of the rows. Raises DataError."""
+    if name in ROW_FIELDS:
+        raise DataError(f"A system cannot be called {name!r}: that is a field of the rows.")
+
+
 def check_method(name: str, system: Mapping[str, Any] | None) -> None:
     """Refuse a system whose text was not generated. Raises DataError."""
     method = (system or {}).get("method")
+    if method == "rule" and name not in FLOORS:
+        raise DataError(
+            f"{name!r} is no floor, so no rule wrote it: there are {', '.join(FLOORS)}."
+        )
     if method not in METHODS:
         known = " or ".join(repr(m) for m in METHODS)
         raise DataError(
@@ -208,10 +231,17 @@ def describe_data(path: Path | str, n: int, split: str | None = None) -> dict[st
 
 def guess_split(path: Path | str) -> str:
     """The split that a file's name tells: train, validation, else test."""
+    return named_split(path) or "test"
+
+
+def named_split(path: Path | str) -> str | None:
+    """The split that a file is called by, None where its name tells none ("latest" tells none)."""
     stem = Path(path).stem.lower()
     if "train" in stem:
         return "train"
-    return "validation" if any(word in stem for word in ("valid", "dev")) else "test"
+    if any(word in stem for word in ("valid", "dev")):
+        return "validation"
+    return "test" if re.search(r"(?<![a-z])test", stem) else None
 
 
 def file_sha256(path: Path | str) -> str:
@@ -235,7 +265,24 @@ def read_meta(path: Path | str) -> dict[str, Any] | None:
         raise DataError(f"{path.name} is not JSON: {error}.") from None
     if not isinstance(meta, dict):
         raise DataError(f"{path.name} must hold one JSON object.")
+    for key in ("data", "systems"):
+        if not isinstance(meta.get(key) or {}, dict):
+            raise DataError(f"{path.name}: {key!r} must be a JSON object.")
+    for name, system in (meta.get("systems") or {}).items():
+        if not _says_how(system):
+            raise DataError(
+                f"{path.name}: {name!r} must be a JSON object with the text 'method' and, where it "
+                "is known, the JSON object 'decoding'."
+            )
     return meta
+
+
+def _says_how(system: Any) -> bool:
+    return (
+        isinstance(system, dict)
+        and isinstance(system.get("method"), (str, type(None)))
+        and isinstance(system.get("decoding"), (dict, type(None)))
+    )
 
 
 def _objects(path: Path) -> Iterator[tuple[int, Row]]:
@@ -256,6 +303,14 @@ def _objects(path: Path) -> Iterator[tuple[int, Row]]:
         if not isinstance(row, dict):
             raise DataError(f"{path.name}, row {line}: this is not a JSON object.")
         yield line, row
+
+
+def _refuse_half_characters(where: str, row: Row) -> None:
+    """JSON can name half of a character (a lone surrogate), and no UTF-8 file can hold it."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: a text holds half of a character (a lone surrogate).") from None
 
 
 def _output(file: str, index: int, row: Row, name: str) -> str:

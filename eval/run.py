@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.predict import run_command
-from eval.rows import DataError
+from eval.rows import DataError, named_split
 from eval.source import add_source_options, predictions_of
+
+MOST_RESAMPLES = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,8 +48,10 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
 
 def check_options(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be scored with, before anything is read. Raises DataError."""
-    if arguments.resamples < 100:
-        raise DataError(f"--resamples must be at least 100, not {arguments.resamples}.")
+    if not 100 <= arguments.resamples <= MOST_RESAMPLES:
+        raise DataError(
+            f"--resamples must be from 100 to {MOST_RESAMPLES:,}, not {arguments.resamples}."
+        )
 
 
 def scores_of(arguments: argparse.Namespace, predictions: Any) -> tuple[dict[str, Any], list[str]]:
@@ -63,6 +67,8 @@ def scores_of(arguments: argparse.Namespace, predictions: Any) -> tuple[dict[str
         seed=arguments.seed,
         bertscore=None if missing else model,
     )
+    if missing:
+        scores["versions"]["bertscore"] = f"missing: {semantic.described(model)}, cannot be loaded"
     return scores, [missing] if missing else []
 
 
@@ -70,6 +76,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from eval.tables import compact_json, scores_text
 
     check_options(arguments)
+    if arguments.out and Path(arguments.out).is_dir():
+        raise DataError(f"{arguments.out} is a folder: name the file to write with --json.")
     scores, notes = scores_of(arguments, predictions_of(arguments))
     print(scores_text(scores, notes))
     out = Path(arguments.out) if arguments.out else _beside_adapter(arguments, scores)
@@ -80,10 +88,16 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _beside_adapter(arguments: argparse.Namespace, scores: Mapping[str, Any]) -> Path | None:
-    """An adapter's own scores.json, for one adapter on all of a test split and nothing else."""
+    """An adapter's own scores.json, for one adapter on all of a test split and nothing else.
+
+    A file that neither its name nor --split calls a test split does not take their place.
+    """
     from summarizer.backbone import resolve
 
-    whole_test = scores["data"]["split"] == "test" and not arguments.protocol
+    if arguments.predictions:
+        return None
+    split = arguments.split or named_split(arguments.data)
+    whole_test = split == "test" and not arguments.protocol
     if len(arguments.adapters) != 1 or not whole_test or "lora" not in scores["systems"]:
         return None
     folder, revision = resolve(arguments.adapters[0].rpartition("=")[2], "adapter")

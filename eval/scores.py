@@ -4,11 +4,12 @@
      "systems": {NAME: {METRIC: {"mean", "low", "high"}}},
      "paired": [{"a", "b", "metric", "difference", "low", "high", "p"}],
      "segments": [{"by", "value", "n", "systems", "paired"}],
-     "form": {NAME: {METRIC: {...}}}, "adapter_sha256"}
+     "form": {NAME: {METRIC: {...}}}, "form_paired": [...], "adapter_sha256", "decodings"}
 
 `systems` holds what is better when higher, x100; `form` how the texts look and what is wrong with
-them (lengths, copying, repetition, errors). A difference is a minus b on the same rows. The p of a
-segment is corrected for the number of segments (Holm), that of the whole is not.
+them (lengths, copying, repetition, errors), `form_paired` how the models differ in it. A difference is a minus b on the same rows. The p of a
+segment is corrected for the number of segments (Holm), that of the whole is not. `decoding` is the
+adapter's; where the models decoded differently, `decodings` has each one's.
 """
 
 from __future__ import annotations
@@ -50,17 +51,22 @@ def score(
         for name, texts in predictions.outputs.items()
     }
     options = {"resamples": resamples, "permutations": permutations, "seed": seed}
+    form = _compare(
+        _of(measured, lambda name: not _is_score(name)), _model_pairs(predictions), options
+    )
     scores = {
         "task": predictions.task,
         "data": predictions.data,
         "decoding": _decoding(predictions),
-        "versions": versions() | _settings(options),
+        "versions": versions() | _settings(options) | _bertscore(bertscore),
         **_compare(_of(measured, _is_score), pairs(predictions), options),
         "segments": _segments(predictions, measured, options),
-        "form": _compare(_of(measured, lambda name: not _is_score(name)), [], options)["systems"],
+        "form": form["systems"],
+        "form_paired": form["paired"],
     }
     adapter = predictions.systems.get("lora", {}).get("adapter_sha256")
-    return scores | ({"adapter_sha256": adapter} if adapter else {})
+    scores |= {"adapter_sha256": adapter} if adapter else {}
+    return scores | _decodings(predictions)
 
 
 def pairs(predictions: Predictions) -> list[tuple[str, str]]:
@@ -70,6 +76,10 @@ def pairs(predictions: Predictions) -> list[tuple[str, str]]:
     rules = [name for name in predictions.outputs if name not in models]
     between = [(a, b) for b, a in itertools.combinations(models, 2)]
     return between + [(a, b) for a in reversed(models) for b in rules]
+
+
+def _model_pairs(predictions: Predictions) -> list[tuple[str, str]]:
+    return [(a, b) for a, b in pairs(predictions) if a not in FLOORS and b not in FLOORS]
 
 
 def _segment_pairs(predictions: Predictions) -> list[tuple[str, str]]:
@@ -114,7 +124,7 @@ def _compare(
 ) -> dict[str, Any]:
     """`systems` and `paired` of one set of rows."""
     # All metrics of all systems at once: the same resamples serve them all.
-    sums = {(n, m): measured[n][m] for m in _metrics(measured) for n in measured}
+    sums = {(n, m): measured[n][m] for m in METRICS for n in measured if m in measured[n]}
     sums = {key: value for key, value in sums.items() if not math.isnan(value.total())}
     systems: dict[str, dict[str, Any]] = {name: {} for name in measured}
     if not sums:
@@ -124,10 +134,7 @@ def _compare(
             {"mean": interval.mean, "low": interval.low, "high": interval.high}
         )
     wanted = [
-        ((a, m), (b, m))
-        for a, b in pairs
-        for m in _metrics(measured)
-        if (a, m) in sums and (b, m) in sums
+        ((a, m), (b, m)) for a, b in pairs for m in METRICS if (a, m) in sums and (b, m) in sums
     ]
     paired = [
         {"a": a, "b": b, "metric": metric}
@@ -168,12 +175,6 @@ def _correct(found: list[dict[str, Any]]) -> None:
             entry["p"] = p
 
 
-def _metrics(measured: Measured) -> list[str]:
-    """Metrics that every system has, in the order of METRICS."""
-    shared = set.intersection(*(set(by_metric) for by_metric in measured.values()))
-    return [metric for metric in METRICS if metric in shared]
-
-
 def _segment_metrics(measured: Measured) -> set[str]:
     clinical = {"focus_kept", "abnormal_kept", "normal_kept"}
     return set(SEGMENT_METRICS) | clinical
@@ -187,6 +188,17 @@ def _decoding(predictions: Predictions) -> dict[str, Any]:
     return {}
 
 
+def _decodings(predictions: Predictions) -> dict[str, Any]:
+    """Each model's decoding, where they are not all the same; {} says that it is not known."""
+    found = {
+        name: predictions.systems[name].get("decoding") or {}
+        for name in predictions.outputs
+        if predictions.systems[name]["method"] == "generate"
+    }
+    same = all(decoding == next(iter(found.values())) for decoding in found.values())
+    return {} if same else {"decodings": found}
+
+
 def _settings(options: Mapping[str, int]) -> dict[str, str]:
     return {
         "rouge": "rouge-score F-measure x100, stemmer on, mean over rows",
@@ -196,6 +208,10 @@ def _settings(options: Mapping[str, int]) -> dict[str, str]:
         "p": f"two-sided approximate randomisation, {options['permutations']} swaps, "
         "Holm-corrected over segments",
     }
+
+
+def _bertscore(model: str | None) -> dict[str, str]:
+    return {"bertscore": f"F1 x100, {semantic.described(model)}"} if model else {}
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

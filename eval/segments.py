@@ -70,9 +70,17 @@ def segments(rows: Sequence[Row], task: str) -> list[tuple[str, str, np.ndarray]
             value = column(row, task)
             if value not in (None, ""):
                 places[str(value)].append(place)
-        if name == "source and overlap" and len({v.rsplit(",", 1)[0] for v in places}) < 2:
-            continue
+        if name == "source and overlap":
+            places = _of_both(places)
         if len(places) > 1 or name == "source":
             ordered = sorted(places.items(), key=lambda item: (-len(item[1]), item[0]))
             found += [(name, value, np.array(which)) for value, which in ordered]
     return found
+
+
+def _of_both(places: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Sources with rows of both overlaps: another's are the rows of a segment that is there."""
+    sources = [value.rsplit(", ", 1)[0] for value in places]
+    if len(set(sources)) < 2:
+        return {}
+    return {v: which for v, which in places.items() if sources.count(v.rsplit(", ", 1)[0]) > 1}

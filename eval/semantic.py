@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,13 @@ def why_missing(model: str, *, fetch: bool) -> str | None:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         return f"BERTScore is missing: its model {model} cannot be loaded ({reason})."
     return None
+
+
+def described(model: str) -> str:
+    """The model as scores.json names it: without the folders of this machine, and its layer."""
+    layer = _LAYERS.get(model)
+    name = "/".join(Path(model).parts[-2:])
+    return f"{name}, {'last layer' if layer is None else f'layer {layer}'}, not rescaled"
 
 
 def bertscore(outputs: Sequence[str], references: Sequence[str], model: str) -> np.ndarray:

@@ -36,6 +36,8 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 
 def predictions_of(arguments: argparse.Namespace) -> Predictions:
     """The predictions that the options name, made where need be. Raises DataError, ModelError."""
+    if arguments.seed < 0:
+        raise DataError(f"--seed must be at least 0, not {arguments.seed}.")
     if arguments.predictions:
         found = _read(arguments)
     else:

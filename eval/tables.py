@@ -11,6 +11,7 @@ from eval.metrics import METRICS
 from eval.statistics import verdict
 
 MAIN = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bleu")
+WORSE = tuple(name for name, metric in METRICS.items() if metric.better == "lower")
 
 
 def scores_text(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
@@ -18,7 +19,7 @@ def scores_text(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     data = scores["data"]
     parts = [
         f"{scores['task']}: {data['name']}, {data['split']} split, n = {data['n']}, "
-        f"{decoding_words(scores['decoding'])}. x100, 95% intervals.",
+        f"{decoding_of(scores)}. x100, 95% intervals.",
         "All rows\n" + systems_table(scores["systems"], MAIN),
         bleu_lines(scores["form"]),
         "Differences on the same rows (p: two-sided, approximate randomisation)\n"
@@ -28,13 +29,16 @@ def scores_text(scores: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     if others:
         parts.append("Other scores\n" + systems_table(scores["systems"], others))
     parts.append("What the texts look like\n" + form_table(scores["form"]))
+    worse = paired_table(scores.get("form_paired", []), data["n"], WORSE)
+    if worse:
+        parts.append("Differences in what is better when lower\n" + worse)
     for segment in scores["segments"]:
         if segment["by"] == "source":
             head = f"{segment['by']}: {segment['value']}, n = {segment['n']}"
             parts.append(f"{head}\n" + systems_table(segment["systems"], MAIN))
-    parts.append(
-        "Segments (p corrected for their number, Holm)\n" + segments_table(scores["segments"])
-    )
+    tables = [segments_table(scores["segments"], a, b) for a, b in model_pairs(scores)]
+    if any(tables):
+        parts.append("Segments (p corrected for their number, Holm)\n" + "\n\n".join(tables))
     parts += notes
     return "\n\n".join(part for part in parts if part.strip())
 
@@ -87,18 +91,26 @@ def paired_table(paired: Sequence[Mapping[str, Any]], n: int, metrics: Sequence[
     return aligned(lines) if len(lines) > 1 else ""
 
 
-def segments_table(segments: Sequence[Mapping[str, Any]], metric: str = "rougeL") -> str:
-    """Base, LoRA and their difference in every segment, by one metric."""
-    lines = [["by", "value", "n", "base", "lora", f"difference ({METRICS[metric].title})", "p", ""]]
+def segments_table(
+    segments: Sequence[Mapping[str, Any]], a: str, b: str, metric: str = "rougeL"
+) -> str:
+    """Two systems and the difference of a minus b in every segment, by one metric."""
+    lines = [["by", "value", "n", b, a, f"difference ({METRICS[metric].title})", "p", ""]]
     for segment in segments:
-        entry = find_pair(segment["paired"], "lora", "base", metric)
+        entry = find_pair(segment["paired"], a, b, metric)
         if entry:
-            scores = [interval(segment["systems"][name].get(metric)) for name in ("base", "lora")]
+            scores = [interval(segment["systems"][name].get(metric)) for name in (b, a)]
             lines.append(
                 [segment["by"], segment["value"], str(segment["n"]), *scores, difference(entry)]
                 + [p_text(entry["p"]), verdict_of(entry, segment["n"])]
             )
     return aligned(lines) if len(lines) > 1 else ""
+
+
+def model_pairs(scores: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of models that scores compare, the adapter against its base first."""
+    pairs = dict.fromkeys((e["a"], e["b"]) for e in scores["paired"])
+    return [(a, b) for a, b in pairs if a not in FLOORS and b not in FLOORS]
 
 
 def find_pair(
@@ -127,11 +139,22 @@ def verdict_of(entry: Mapping[str, Any], n: int) -> str:
     return verdict(entry["difference"], entry["low"], entry["high"], entry["p"], n)
 
 
+def decoding_of(scores: Mapping[str, Any]) -> str:
+    """How the models wrote: in one go where all decoded alike, else each by its name."""
+    if "decodings" not in scores:
+        return decoding_words(scores["decoding"])
+    return "; ".join(f"{name}: {decoding_words(d)}" for name, d in scores["decodings"].items())
+
+
 def decoding_words(decoding: Mapping[str, Any]) -> str:
     if not decoding:
         return "decoding as the predictions say"
     beams = decoding.get("num_beams", 1)
     how = "greedy" if beams == 1 else f"{beams} beams"
+    if beams != 1 and decoding.get("length_penalty", 1.0) != 1.0:
+        how += f", length penalty {decoding['length_penalty']}"
+    if decoding.get("no_repeat_ngram_size"):
+        how += f", no {decoding['no_repeat_ngram_size']}-gram twice"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

@@ -77,6 +77,32 @@ def test_numbers_are_compared_however_they_are_written():
     assert numbers("the fourth toe") == {"4"}
 
 
+def test_a_length_in_another_unit_is_no_other_number():
+    assert "number" not in found(REFERENCE.replace("5 mm", "0.5 cm"))
+    assert "number" not in found(REFERENCE.replace("5 mm", "5mm"))
+    assert "number" in found(REFERENCE.replace("5 mm", "5 cm").replace("5 cm", "0.05 cm"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("There is a small effusion on the right.", True),
+        ("There is a small effusion on the left side.", False),
+        ("An effusion on right.", True),
+        ("Right-sided effusion.", True),
+    ],
+)
+def test_a_side_is_seen_behind_what_it_is_said_of(text, wrong):
+    assert ("wrong side" in found(text)) == wrong
+
+
+def test_the_numbers_of_points_are_no_content():
+    assert content_words("1. Clear.\n2. A 5mm nodule.").keys() == {"clear", "5", "mm", "nodul"}
+    row = {"input": SOURCE, "target": "1. Cardiomegaly.\n2. Effusion.\n3. Nodule."}
+    named = "Cardiomegaly and effusion."
+    assert "omission" not in {fault.category for fault in faults("radiology", row, named)}
+
+
 def test_content_words_keep_the_word_as_written():
     assert content_words("There is a Small effusion of XXXX effusions") == {
         "small": "Small",
@@ -147,6 +173,15 @@ def test_both_files_are_written_and_show_texts_as_text(predictions, tmp_path, ca
 def test_a_system_that_is_not_there_is_told(predictions, capsys):
     assert errors.main(["--predictions", str(predictions), "--system", "gpt"]) == 1
     assert "There is no system 'gpt': there are base, lora" in capsys.readouterr().err
+
+
+def test_floors_alone_have_no_models_errors(tmp_path, capsys):
+    lines = [row | {"whole input": row["input"]} for row in rows(3)]
+    path = write_predictions(tmp_path / "p.jsonl", lines, **{"whole input": {"method": "rule"}})
+    assert errors.main(["--predictions", str(path)]) == 1
+    assert "No system here is a model's" in capsys.readouterr().err
+    named = ["--predictions", str(path), "--system", "whole input", "--out", str(tmp_path / "e")]
+    assert errors.main(named) == 0
 
 
 def test_categories_are_the_issue_of_the_field():

@@ -77,6 +77,41 @@ FORMS = {
         "No impression on the thecal sac. Disc bulge at L4-L5."),
     "a sentence with a colon is no heading": (
         "Two nodules: one of 5 mm, one of 3 mm.", "Two nodules: one of 5 mm, one of 3 mm."),
+    "bullets alone": ("* Mild cardiomegaly.\n* Effusion.", "* Mild cardiomegaly.\n* Effusion."),
+    "underlined heading": (f"IMPRESSION\n----------\n{TWO}", TWO),
+    "heading in brackets": (f"[IMPRESSION]\n{ONE}", ONE),
+    "heading in brackets on one line": (f"(Impression) {ONE}", ONE),
+    "heading in back quotes": (f"`Impression:` {ONE}", ONE),
+    "heading in HTML": (f"<b>Impression:</b><br>{ONE}", ONE),
+    "em dash without a space": (f"Impression\u2014{ONE}", ONE),
+    "whose impression": (f"Radiologist's Impression: {ONE}", ONE),
+    "impression of a report": (f"**Radiology Report Impression:**\n{ONE}", ONE),
+    "impression of what": (f"Impression of the report: {ONE}", ONE),
+    "impression and more": (f"Impression and Plan: {ONE}", ONE),
+    "byte order mark": (f"\ufeffImpression: {ONE}", ONE),
+    "heading behind a sentence": (f"Findings: The heart is large. Impression: {ONE}", ONE),
+    "a point about recommendations": (
+        "1. No metastasis.\n2. Recommendations: CT in 3 months.",
+        "1. No metastasis.\n2. Recommendations: CT in 3 months."),
+    "a point that excludes nothing": (
+        "1. Clear lungs. I cannot exclude a small effusion.",
+        "1. Clear lungs. I cannot exclude a small effusion."),
+    "note in brackets": (f"Impression:\n{TWO}\n\n(Note: this was generated.)", TWO),
+    "signature": (f"Impression: {ONE}\n\n[Your Name]\nRadiologist", ONE),
+    "label of an answer": (f"**Final Answer**\n{ONE}", ONE),
+    "label of a summary": (f"Summary: {ONE}", ONE),
+    "another tag": (f"<answer>\n{ONE}\n</answer>", ONE),
+    "system text before the echo": (f"You are a radiologist.\n{FINDINGS}\n{ONE}", ONE),
+    "the embedded model's prompt": (f"summarize: {FINDINGS}\n{ONE}", ONE),
+    "roles left as words": (f"system\nYou help.\nuser\n{FINDINGS}\nassistant\n{ONE}", ONE),
+    "roles of DeepSeek, thoughts opened by the template": (
+        f"<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>It is large.\n</think>\n\n{ONE}"
+        "<\uff5cend\u2581of\u2581sentence\uff5c>", ONE),
+    "Python's quotes": ("{'impression': 'Small left pleural effusion.'}", ONE),
+    "JSON behind an opening": (f'Here it is:\n{{"impression": "{ONE}"}}', ONE),
+    "JSON of numbered keys": (
+        '{"impression": {"1": "Mild cardiomegaly.", "2": "Small left pleural effusion."}}', TWO),
+    "JSON that the length limit cut": ('{"findings": "x", "impression": "Small left', "Small left"),
     "Windows line ends": (f"Impression:\r\n{TWO}".replace("\n2", "\r\n2"), TWO),
 }  # fmt: skip
 
@@ -98,6 +133,8 @@ NONE = {
     "a question back": "Could you please provide the findings of the report?",
     "thoughts that never end": "<think>The heart is large and",
     "marks only": "**\n---\n```",
+    "a refusal in other words": "As requested, but I am not able to generate an impression.",
+    "nested without end": "[" * 100_000,
 }
 
 

@@ -72,6 +72,16 @@ def test_segments_are_the_columns_values_and_hold_their_rows():
     assert found["reference", "normal"] == [k for k in range(24) if k % 5 in (0, 4)]
 
 
+def test_source_and_overlap_is_no_segment_where_it_repeats_another():
+    for same in ({"near_dup_in_train": False}, {"source": "north"}):
+        assert "source and overlap" not in {
+            by for by, _, _ in segments(rows(24, **same), "question")
+        }
+    # The rows seen in training are all of one of the two sources.
+    found = [value for by, value, _ in segments(rows(24), "question") if by == "source and overlap"]
+    assert found == ["south, new", "south, seen"]
+
+
 def test_sections_are_called_by_their_names():
     made = [row | {"section": "GENHX" if k % 2 else "CC"} for k, row in enumerate(rows(6))]
     names = {value for by, value, _ in segments(made, "dialogue") if by == "section"}

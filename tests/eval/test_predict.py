@@ -94,6 +94,38 @@ def test_a_full_model_and_a_base_alone_are_the_same_text(tiny, data, whole, tmp_
     assert full.outputs["full"] == base.outputs["base"] == found.outputs["base"]
 
 
+@pytest.mark.parametrize("kind", ["bart", "phi3"])
+def test_other_architectures_write_what_they_write_alone(kind, tiny, data, tmp_path):
+    """Rows of a padded batch against the model loaded by itself and given one row at a time."""
+    import torch
+    from tiny_t5 import stir
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from summarizer.tasks import get_task, prompt_parts
+    from tests.train.tiny_backbones import make
+
+    folder = make(kind, tmp_path / kind)
+    factory = AutoModelForCausalLM if kind == "phi3" else AutoModelForSeq2SeqLM
+    model = factory.from_pretrained(folder)
+    stir(model, 3)
+    model.save_pretrained(folder)
+    written = predict(request(tiny, f"full={folder}"), data, tmp_path / "p.jsonl").outputs["full"]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model.generation_config.forced_eos_token_id = None  # a text at the limit is cut off
+    before, after = prompt_parts(get_task("radiology"), None)
+    for row, text in zip(read_rows(data), written, strict=True):
+        prompt = f"{before}{row['input']}{after}"
+        if kind == "phi3":
+            prompt = f"<s><|user|>\n{prompt}<|end|>\n<|assistant|>\n"
+        given = tokenizer(prompt, return_tensors="pt", add_special_tokens=kind == "bart")
+        with torch.no_grad():
+            ids = model.generate(**given, max_new_tokens=12, do_sample=False)[0]
+        ids = ids[given["input_ids"].shape[1] :] if kind == "phi3" else ids[1:]
+        alone = tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip()
+        assert text == alone
+    assert len(set(written)) > 1
+
+
 def test_a_system_added_later_leaves_the_others_as_they_are(tiny, data, tmp_path, monkeypatch):
     out = tmp_path / "p.jsonl"
     predict(request(tiny, "base"), data, out)
@@ -196,6 +228,8 @@ def test_a_killed_process_started_again_gives_the_same_file(tiny, tmp_path):
     [
         (("a=base", "base"), "Two systems are called 'base'"),
         (("input={adapter}",), "cannot be called 'input'"),
+        (("section={adapter}",), "cannot be called 'section'"),
+        (("first sentence={adapter}",), "cannot be called 'first sentence': that is a floor"),
         (("nearest training input",), "needs the training set: give --train"),
     ],
 )
@@ -271,6 +305,19 @@ def test_an_input_that_no_model_is_given_is_told_with_its_row(tiny, tmp_path):
     data = write_jsonl(tmp_path / "test.jsonl", lines)
     with pytest.raises(DataError, match=r"test.jsonl, row 2 \(id r1\): The text has 300,000"):
         predict(request(tiny, "base"), data, tmp_path / "p.jsonl")
+
+
+def test_what_is_read_or_is_no_predictions_is_not_overwritten(tiny, tmp_path):
+    data = write_jsonl(tmp_path / "test.jsonl", rows(2))
+    other = tmp_path / "other.jsonl"
+    other.write_text("something else\n")
+    kept = data.read_bytes()
+    for out, expected in ((data, "is what is read"), (other, "holds no predictions")):
+        with pytest.raises(DataError, match=expected):
+            predict(request(tiny, "base"), data, out)
+    assert data.read_bytes() == kept and other.read_text() == "something else\n"
+    other.write_text("")  # nothing is lost
+    assert predict(request(tiny, "base"), data, other).outputs
 
 
 def test_several_processes_write_the_same_file(tiny, data, whole, tmp_path):

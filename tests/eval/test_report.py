@@ -7,7 +7,7 @@ import re
 import pytest
 from eval_helpers import rows, write_jsonl, write_predictions
 
-from eval import report, semantic
+from eval import figures, report, semantic
 from eval.rows import read_predictions
 from eval.scores import score
 
@@ -36,7 +36,7 @@ def scores(predictions):
 RUN = {
     "curve": [{"step": s, "loss": 3 - s / 100} for s in range(0, 100, 10)]
     + [{"step": s, "eval_loss": 3 - s / 110, "eval_rougeL": s / 2} for s in range(0, 100, 20)],
-    "selected": {"step": 80, "metric": "rougeL", "value": 40},
+    "selected": {"step": 80, "metric": "rougeL, mean over rows", "value": 40},
 }
 
 
@@ -73,17 +73,43 @@ def test_the_same_scores_give_the_same_pictures(scores, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_the_curve_shows_the_score_that_chose_the_checkpoint(tmp_path):
+    drawn = []
+    for metric in ("rougeL, mean over rows", "rougeL", "eval_none"):
+        assert figures.curves(
+            RUN["curve"], tmp_path / "c.png", RUN["selected"] | {"metric": metric}
+        )
+        drawn.append((tmp_path / "c.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_no_title_runs_off_its_picture(scores, predictions, tmp_path):
+    """The outer pixels of every picture are empty."""
+    from matplotlib.image import imread
+
+    long = scores | {"data": scores["data"] | {"name": "a-folder-of-some-length/test.jsonl"}}
+    report.report(long, tmp_path, predictions=read_predictions(predictions), run=RUN)
+    for path in tmp_path.glob("*.png"):
+        pixels = imread(path)[..., :3]
+        edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+        assert all((edge > 0.99).all() for edge in edges), path.name
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["--scores", "none.json"], "There is no file none.json"),
         (["--scores", "list.json"], "list.json is no scores"),
+        (["--scores", "part.json"], "part.json or its run record is incomplete"),
         (["--predictions", "none.jsonl"], "There is no file none.jsonl"),
+        (["--scores", "part.json", "--run", "curve.json"], "curve.json is no run record"),
     ],
 )
 def test_bad_input_gets_one_line(tmp_path, monkeypatch, capsys, arguments, expected):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "curve.json").write_text('{"curve": [1, 2]}')
+    (tmp_path / "part.json").write_text('{"systems": {}}')
     assert report.main(arguments) == 1
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1
@@ -107,6 +133,18 @@ def test_bertscore_is_100_for_the_same_text_and_less_for_another(tiny):
     alone = [semantic.bertscore([o], [r], tiny.backbone)[0]
              for o, r in zip(outputs, references, strict=True)]  # fmt: skip
     assert list(found) == pytest.approx(alone, abs=1e-3)
+
+
+def test_bertscore_stands_among_the_scores_and_says_with_which_model(tiny, predictions, tmp_path):
+    out = tmp_path / "report"
+    code = report.main(["--predictions", str(predictions), "--bertscore", tiny.backbone,
+                        "--out", str(out)])  # fmt: skip
+    scores = json.loads((out / "scores.json").read_text())
+    assert code == 0 and scores["systems"]["lora"]["bertscore"]["mean"] == pytest.approx(100)
+    assert "last layer" in scores["versions"]["bertscore"]
+    assert tiny.backbone not in json.dumps(scores)
+    page = (out / "report.md").read_text()
+    assert "BERTScore" in page and "BERTScore is missing" not in page
 
 
 def test_speed_compares_identical_texts(tiny, tmp_path, capsys):

@@ -6,7 +6,7 @@ import random
 import pytest
 from eval_helpers import rows, write_jsonl, write_predictions
 
-from eval.rows import DataError, Predictions, read_predictions, read_rows
+from eval.rows import DataError, Predictions, named_split, read_predictions, read_rows
 
 
 def bad_row(tmp_path, change, **options):
@@ -24,6 +24,7 @@ def bad_row(tmp_path, change, **options):
         (lambda ls: ls[1].update(input=""), "row 2: the input is empty"),
         (lambda ls: ls[3].pop("target"), "row 4: the field 'target' is missing"),
         (lambda ls: ls[3].update(input=7), "row 4: the field 'input' is missing or is no text"),
+        (lambda ls: ls[3].update(section=7), "row 4: the field 'section' is no text"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, change, expected):
@@ -38,6 +39,10 @@ def test_a_bad_row_is_named(tmp_path, change, expected):
         (b"", "holds no rows"),
         (b"{broken\n", "row 1: this is not JSON"),
         (b"[1, 2]\n", "row 1: this is not a JSON object"),
+        (
+            b'{"id": 1, "input": "\\ud800", "target": "a"}',
+            "row 1: a text holds half of a character",
+        ),
         (b"\xff\xfe\x00binary", "cannot be read as UTF-8"),
     ],
 )
@@ -135,6 +140,27 @@ def test_another_tasks_file_is_refused(tmp_path):
         read_predictions(write_predictions(tmp_path / "d.jsonl", tagged))
 
 
+@pytest.mark.parametrize("name", ["target", "input", "section", "finish"])
+def test_a_field_of_the_rows_is_no_system(tmp_path, name):
+    """The reference given as a system would score 100."""
+    path = write_jsonl(tmp_path / "p.jsonl", predicted())
+    with pytest.raises(DataError, match=f"A system cannot be called '{name}'"):
+        read_predictions(path, task="radiology", systems=[name, "lora"], generated_by="a program")
+
+
+def test_only_a_floor_is_written_by_a_rule(tmp_path):
+    path = write_predictions(tmp_path / "p.jsonl", predicted(), lora={"method": "rule"})
+    with pytest.raises(DataError, match="'lora' is no floor"):
+        read_predictions(path)
+
+
+def test_the_split_is_the_one_that_a_file_is_called():
+    named = {"test.jsonl": "test", "meqsum_test_2.jsonl": "test", "train.jsonl": "train",
+             "validation.jsonl": "validation", "dev.jsonl": "validation", "latest.jsonl": None,
+             "mine.jsonl": None}  # fmt: skip
+    assert {name: named_split(name) for name in named} == named
+
+
 def test_empty_outputs_are_told_and_kept(tmp_path):
     lines = predicted()
     lines[2]["lora"] = lines[5]["lora"] = " "
@@ -152,3 +178,29 @@ def test_a_sidecar_that_is_no_json_is_told(tmp_path):
     (tmp_path / "p.jsonl.meta.json").write_text(json.dumps([1]))
     with pytest.raises(DataError, match="must hold one JSON object"):
         read_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"systems": ["lora"]}, "'systems' must be a JSON object"),
+        ({"data": 5}, "'data' must be a JSON object"),
+        ({"systems": {"lora": 5}}, "'lora' must be a JSON object"),
+        ({"systems": {"lora": {"method": ["generate"]}}}, "'lora' must be a JSON object"),
+        ({"systems": {"lora": {"method": "generate", "decoding": 4}}}, "'lora' must be"),
+    ],
+)
+def test_a_sidecar_of_another_shape_is_told(tmp_path, meta, expected):
+    path = write_predictions(tmp_path / "p.jsonl", predicted())
+    (tmp_path / "p.jsonl.meta.json").write_text(json.dumps({"task": "radiology"} | meta))
+    with pytest.raises(DataError, match=expected):
+        read_predictions(path)
+
+
+def test_a_sidecar_may_leave_the_data_to_the_file(tmp_path):
+    path = write_predictions(tmp_path / "p.jsonl", [row | {"finish": 7} for row in predicted()])
+    meta = {"task": "radiology", "data": {"n": 12}, "systems": {"lora": {"method": "generate"}}}
+    (tmp_path / "p.jsonl.meta.json").write_text(json.dumps(meta))
+    found = read_predictions(path)
+    assert found.data["name"].endswith("p.jsonl") and len(found.data["sha256"]) == 64
+    assert found.extras == {}

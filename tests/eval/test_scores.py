@@ -8,7 +8,7 @@ import pytest
 from eval_helpers import rows, write_jsonl, write_predictions
 
 from eval import run
-from eval.metrics import METRICS
+from eval.metrics import METRICS, measure
 from eval.rows import Predictions, read_predictions
 from eval.scores import score
 from eval.tables import compact_json, scores_text
@@ -116,6 +116,55 @@ def test_an_empty_output_counts_as_nothing_and_is_counted():
     assert scores["form"]["lora"]["empty"]["mean"] == 50.0
 
 
+def test_every_mean_of_every_system_counts_the_same_rows():
+    """Outputs without words, and of one word, have no share of copied words or new pairs."""
+    made = many(20)
+    texts = {"full": [row["target"] for row in made], "none": ["", "edema"] * 10}
+    counted = {
+        name: {m: s.rows[:, 1].sum() for m, s in measure("radiology", made, outputs).items()
+               if s.rows.shape[1] == 2 and m != "bleu_brevity_penalty"}
+        for name, outputs in texts.items()
+    }  # fmt: skip
+    assert counted["full"] == counted["none"] and {"copied", "new_bigrams"} <= set(counted["full"])
+
+
+def test_a_rate_that_floors_do_not_have_is_shown_and_compared_between_models():
+    made = many(20)
+    texts = [row["target"] for row in made]
+    systems = {name: {"method": "generate"} for name in ("base", "lora")}
+    found = Predictions(
+        "radiology", made, {"base": texts, "lora": texts, "whole input": texts},
+        systems | {"whole input": {"method": "rule"}}, DATA | {"n": 20},
+        {"cut_off": {"base": [True] * 15 + [False] * 5, "lora": [False] * 20}},
+    )  # fmt: skip
+    scores = score(found, permutations=999)
+    assert scores["form"]["base"]["cut_off"]["mean"] == 75
+    assert "cut_off" not in scores["form"]["whole input"]
+    entry = next(e for e in scores["form_paired"] if e["metric"] == "cut_off")
+    assert (entry["a"], entry["b"], entry["difference"]) == ("lora", "base", -75)
+    assert entry["high"] < 0 and entry["p"] < 0.01
+    assert {e["b"] for e in scores["form_paired"]} == {"base"}
+    assert "lora - base  cut off" in scores_text(scores)
+
+
+def test_models_that_decode_differently_are_said_to():
+    made = many(12)
+    texts = [row["target"] for row in made]
+    settings = {
+        "base": Decoding(max_new_tokens=9),
+        "lora": Decoding(num_beams=2, max_new_tokens=5, no_repeat_ngram_size=3),
+    }
+    systems = {n: {"method": "generate", "decoding": d.to_dict()} for n, d in settings.items()}
+    outputs = {"base": texts, "lora": texts}
+    found = Predictions("radiology", made, outputs, systems, DATA | {"n": 12})
+    scores = score(found, permutations=99)
+    assert scores["decodings"] == {n: d.to_dict() for n, d in settings.items()}
+    assert (
+        "base: greedy, at most 9 new tokens; lora: 2 beams, no 3-gram twice, at most 5 new tokens"
+    ) in scores_text(scores)
+    assert "decodings" not in score(predictions(made, base=texts, lora=texts), permutations=99)
+
+
 def test_scores_do_not_depend_on_the_order_of_rows():
     made = many(30)
     texts = [row["target"][: 10 + k] for k, row in enumerate(made)]
@@ -166,6 +215,7 @@ def test_an_adapter_is_scored_by_one_command(tiny, tmp_path, monkeypatch, capsys
     for title in ("ROUGE-1", "ROUGE-Lsum", "BLEU", "penalty", "nearest training input", "north"):
         assert title in out
     assert "BERTScore is missing" in out
+    assert scores["versions"]["bertscore"].startswith("missing: FacebookAI/roberta-large")
 
 
 def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monkeypatch):
@@ -179,6 +229,8 @@ def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monke
     test = write_jsonl(tmp_path / "test.jsonl", rows(6))
     assert run.main([*common, "--data", str(valid)]) == 0
     assert run.main([*common, "--data", str(test), "--protocol", "modality-20"]) == 0
+    unnamed = write_jsonl(tmp_path / "mine.jsonl", rows(6))
+    assert run.main([*common, "--data", str(unnamed)]) == 0
     assert not beside.exists()
     assert run.main([*common, "--data", str(test)]) == 0
     try:
@@ -198,7 +250,11 @@ def test_two_adapters_are_compared_by_one_command(tiny, tmp_path, monkeypatch, c
     scores = json.loads((tmp_path / "s.json").read_text())
     pairs = {(e["a"], e["b"]) for e in scores["paired"]}
     assert pairs == {("one", "base"), ("two", "base"), ("two", "one")}
-    assert "two - one" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "two - one" in out
+    # Segments of each pair, as for base against adapter.
+    heads = [line.split()[3:5] for line in out.splitlines() if line.startswith("by  ")]
+    assert heads == [["base", "one"], ["base", "two"], ["one", "two"]]
 
 
 def test_text_made_elsewhere_is_scored(tmp_path, capsys):
@@ -218,7 +274,9 @@ def test_text_made_elsewhere_is_scored(tmp_path, capsys):
         (["--data", "none.jsonl"], "Name the adapter to score"),
         (["models/x", "--predictions", "p.jsonl"], "not both"),
         (["models/none", "--data", "none.jsonl", "--task", "radiology"], "none"),
-        (["--predictions", "none.jsonl", "--resamples", "3"], "--resamples must be at least 100"),
+        (["--predictions", "none.jsonl", "--resamples", "3"], "--resamples must be from 100"),
+        (["--predictions", "none.jsonl", "--seed", "-1"], "--seed must be at least 0"),
+        (["--predictions", "none.jsonl", "--json", "."], ". is a folder"),
     ],
 )
 def test_bad_input_gets_one_line(capsys, tmp_path, monkeypatch, arguments, expected):
