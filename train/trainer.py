@@ -231,7 +231,8 @@ class AdapterTrainer(Trainer):
                 causal=self.causal,
                 batch_size=recipe.evaluation.batch_size,
                 max_new_tokens=recipe.decoding.max_new_tokens,
-                num_beams=1,
+                no_repeat_ngram_size=recipe.decoding.no_repeat_ngram_size or 0,
+                num_beams=1,  # the final choice of beams is train.decoding's
                 use_cache=True,
                 synced_gpus=self.is_fsdp_enabled,
                 eos_token_id=self._stops(),
