@@ -226,6 +226,8 @@ def _interval(value: Mapping[str, float]) -> str:
 
 
 def decoding_words(decoding: Decoding) -> str:
-    """Decoding settings in words: "greedy, at most 192 tokens"."""
+    """Decoding settings in words: "greedy, no 3 tokens in a row twice, at most 192 tokens"."""
     how = "greedy" if decoding.num_beams == 1 else f"{decoding.num_beams} beams"
+    if decoding.no_repeat_ngram_size:
+        how += f", no {_count(decoding.no_repeat_ngram_size, 'token')} in a row twice"
     return f"{how}, at most {_count(decoding.max_new_tokens, 'token')}"

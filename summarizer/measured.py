@@ -6,9 +6,11 @@ computed from them here but places on an axis.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from summarizer.generate import AdapterInfo, Pair
@@ -25,6 +27,24 @@ METRIC_NAMES = {
     "abnormal_kept": "Abnormal kept",
     "normal_kept": "Normal kept",
 }
+# What the texts look like: name, unit ("" is a share in per cent).
+FORM_NAMES = {
+    "bleu_brevity_penalty": ("BLEU's brevity penalty (100: none)", ""),
+    "bleu_output_length": ("BLEU tokens of an output", "tokens"),
+    "bleu_reference_length": ("BLEU tokens of a reference", "tokens"),
+    "length_ratio": ("Words per word of the reference", ""),
+    "sentences": ("Sentences of an output", "sentences"),
+    "numbered": ("Numbered points", ""),
+    "bulleted": ("Bullets", ""),
+    "form_kept": ("The reference's form kept", ""),
+    "copied": ("Words copied in runs of 4 or more", ""),
+    "new_bigrams": ("Pairs of words new to the input", ""),
+    "repetition": ("3-grams said again", ""),
+    "cut_off": ("Cut off at the length limit", ""),
+    "empty": ("Empty", ""),
+}
+CURVE = "curve.png"  # beside the adapter, as train.run draws it
+LARGEST_CURVE = 2_000_000  # bytes, of a picture that goes into the page
 SYSTEM_NAMES = {"base": "Base", "lora": "LoRA"}
 # Below this a bootstrap interval is far too narrow (the rule of `eval.statistics`).
 FEWEST_ROWS = 10
@@ -70,6 +90,7 @@ def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
         "Figures are means x100, in brackets their 95% bootstrap intervals.</p>"
         f"{_systems(file['systems'])}"
         f"<h3>ROUGE-L: LoRA less base, on the same rows</h3>{_forest(file)}"
+        f"{_form(file.get('form') or {})}{_curve(adapter)}"
         f"{_how(file.get('versions', {}))}</section>"
     )
 
@@ -102,6 +123,49 @@ def _cell(value: Mapping[str, float] | None) -> str:
     )
 
 
+def _form(form: Mapping[str, Mapping[str, Any]]) -> str:
+    """Lengths, forms, copying, repetition: a line each, a column a system; means."""
+    order = [name for name in ("lora", "base") if name in form]
+    order += [name for name in form if name not in SYSTEM_NAMES]
+    lines = [name for name in FORM_NAMES if any(name in form[system] for system in order)]
+    if not lines:
+        return ""
+    heads = "".join(f'<th scope="col">{escape(SYSTEM_NAMES.get(n, n))}</th>' for n in order)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(FORM_NAMES[line][0])}</th>'
+        + "".join(f"<td>{_plain(form[system].get(line), FORM_NAMES[line][1])}</td>" for system in order)
+        + "</tr>"
+        for line in lines
+    )  # fmt: skip
+    table = _scrolled(
+        "What the texts look like",
+        f'<table><thead><tr><th scope="col"></th>{heads}</tr></thead><tbody>{rows}</tbody></table>',
+    )
+    return f"<h3>What the texts look like</h3>{table}"
+
+
+def _plain(value: Mapping[str, float] | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value['mean']:.1f}" if unit else f"{value['mean']:.1f}%"
+
+
+def _curve(adapter: AdapterInfo) -> str:
+    """The training curve as a picture inside the page, which needs no other file then."""
+    picture = Path(adapter.path) / CURVE
+    try:
+        if not picture.is_file() or picture.stat().st_size > LARGEST_CURVE:
+            return ""
+        data = base64.b64encode(picture.read_bytes()).decode("ascii")
+    except OSError:
+        return ""
+    return (
+        "<h3>Training</h3>"
+        '<img class="curve" alt="Loss and validation scores by training step" '
+        f'src="data:image/png;base64,{data}">'
+    )
+
+
 def _forest(file: Mapping[str, Any]) -> str:
     lines = [("All rows", file["data"]["n"], _difference(file["paired"]))]
     lines += [
@@ -120,7 +184,7 @@ def _forest(file: Mapping[str, Any]) -> str:
         "Paired differences by segment",
         '<table class="forest"><thead><tr><th scope="col">Rows</th><th scope="col">n</th>'
         '<th scope="col" class="wide">worse than base | better than base</th>'
-        f'<th scope="col">Difference</th></tr></thead><tbody>{rows}</tbody></table>',
+        f'<th scope="col">Difference</th><th scope="col">p</th></tr></thead><tbody>{rows}</tbody></table>',
     )
 
 
@@ -138,8 +202,13 @@ def _forest_row(name: str, n: int, entry: Mapping[str, float], low: float, high:
         f'<i class="point" style="left:{place(entry["difference"]):.2f}%"></i></div></td>'
         f"<td><b>{entry['difference']:+.1f}</b> "
         f"<span>[{entry['low']:+.1f}, {entry['high']:+.1f}]</span>"
-        f"{f' <em>{told}</em>' if told not in ('higher', 'lower') else ''}</td></tr>"
+        f"{f' <em>{told}</em>' if told not in ('higher', 'lower') else ''}</td>"
+        f"<td>{_p(entry['p'])}</td></tr>"
     )
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "&lt; 0.001"
 
 
 def verdict(entry: Mapping[str, float], n: int) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +118,10 @@ def test_the_results_tab_says_what_the_file_says():
             {"by": "modality", "value": "CT", "n": 40, "paired": paired(1.0, -2.0, 3.0)},
         ],
         "versions": {"rouge": "rouge-score, stemmed"},
+        "form": {
+            "base": {"copied": {"mean": 76.84}, "bleu_output_length": {"mean": 10.1}},
+            "lora": {"copied": {"mean": 11.02}, EVIL: {"mean": 1.0}},
+        },
     }
     html = measured.scores(get_task("radiology"), adapter(file))
     assert "n = 1,403" in html and "4 beams" in html
@@ -123,7 +130,23 @@ def test_the_results_tab_says_what_the_file_says():
     assert html.count('<tr class="higher">') == 1 and html.count('<tr class="lower">') == 1
     assert html.count("too few to say") == 2
     assert "rouge-score, stemmed" in html and "<script" not in html
+    assert html.count("<td>0.001</td>") == 4
+    assert "runs of 4 or more</th><td>11.0%</td><td>76.8%</td>" in html
+    assert "BLEU tokens of an output</th><td>-</td><td>10.1</td>" in html
     assert html.index('<th scope="row">LoRA') < html.index('<th scope="row">Base')
+
+
+def test_the_training_curve_is_shown_where_there_is_one(tmp_path: Path):
+    html = measured.scores(get_task("radiology"), adapter({**SCORES, "paired": [], "segments": []}))
+    picture = base64.b64encode(Path("models/radiology/curve.png").read_bytes()).decode()
+    assert f'src="data:image/png;base64,{picture}"' in html
+    away = replace(adapter({**SCORES, "paired": [], "segments": []}), path=str(tmp_path))
+    assert "<img" not in measured.scores(get_task("radiology"), away)
+
+
+def test_decoding_is_told_whole():
+    words = markup.decoding_words(Decoding(1, 64, no_repeat_ngram_size=3))
+    assert words == "greedy, no 3 tokens in a row twice, at most 64 tokens"
 
 
 def test_the_results_tab_tells_of_scores_that_are_missing_or_broken():
