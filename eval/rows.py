@@ -230,8 +230,8 @@ def describe_data(path: Path | str, n: int, split: str | None = None) -> dict[st
 
 
 def guess_split(path: Path | str) -> str:
-    """The split that a file's name tells: train, validation, else test."""
-    return named_split(path) or "test"
+    """The split that a file's name tells, "unnamed" where it tells none: it may be any."""
+    return named_split(path) or "unnamed"
 
 
 def named_split(path: Path | str) -> str | None:
