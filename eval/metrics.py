@@ -186,11 +186,13 @@ def _mean_of_all(values: Sequence[float]) -> Sums:
     return mean_of(np.nan_to_num(np.array(values, dtype=float)))
 
 
-def load(name: str):
+def load(name: str, **options: Any):
     """An `evaluate.Metric` of this project by name, without the network.
+
+    options: `model` of "bertscore", `task` of "checks".
 
     Raises KeyError for a name that `eval.modules` does not have.
     """
     from eval.modules import MODULES
 
-    return MODULES[name]()
+    return MODULES[name](**options)

@@ -5,6 +5,8 @@ and combine like any other:
 
     evaluate.combine([load("rouge"), load("bleu")]).compute(predictions=..., references=...)
 
+Only BERTScore needs a model: `load("bertscore", model="FOLDER")`.
+
 Texts are kept in memory, never in evaluate's cache on disk: they may be a patient's.
 """
 
@@ -16,7 +18,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from eval import metrics
+from eval import checks, metrics, semantic
 
 
 class _InMemory(evaluate.Metric):
@@ -114,6 +116,40 @@ class Style(_InMemory):
         return {name: sums.total() for name, sums in found.items()}
 
 
+class BertScore(_InMemory):
+    """BERTScore F1 x100 with the encoder of that folder or name on the Hub, if it can be loaded."""
+
+    description = "F1 x100 of contextual embeddings, not rescaled, see eval.semantic."
+    citation = "Zhang T et al. BERTScore: Evaluating Text Generation with BERT. ICLR 2020"
+
+    def __init__(self, config_name: str | None = None, **options: Any) -> None:
+        self.model = options.pop("model", semantic.DEFAULT_MODEL)
+        super().__init__(config_name, **options)
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
+        reason = semantic.why_missing(self.model, fetch=True)
+        if reason:
+            raise ValueError(reason)
+        return {"bertscore": _mean(semantic.bertscore(predictions, references, self.model))}
+
+
+class Checks(_InMemory):
+    """Share x100 of outputs with each kind of error against their sources; nothing where no
+    checker is there (`eval.checks`). The task is that of the texts."""
+
+    description = "Rates of errors against the source, see eval.checks."
+    columns = ("predictions", "sources")
+
+    def __init__(self, config_name: str | None = None, **options: Any) -> None:
+        self.task = options.pop("task", "radiology")
+        super().__init__(config_name, **options)
+
+    def _compute(self, predictions: list[str], sources: list[str]) -> dict[str, float]:
+        rows = [{"input": source} for source in sources]
+        found = checks.rates(self.task, rows, predictions)
+        return {f"check_{kind}": _mean(values) for kind, values in found.items()}
+
+
 MODULES = {
     "rouge": Rouge,
     "bleu": Bleu,
@@ -121,6 +157,8 @@ MODULES = {
     "focus_kept": FocusKept,
     "abnormality": Abnormality,
     "style": Style,
+    "bertscore": BertScore,
+    "checks": Checks,
 }
 
 

@@ -5,8 +5,8 @@ Run as:
     python -m eval.report --predictions runs/eval/radiology.jsonl --out runs/report
     python -m eval.report --scores models/radiology/scores.json --out runs/report
 
-Writes OUT/report.md, forest.png, scatter.png, lengths.png, curves.png and scores.json. What needs
-the texts (scatter, lengths) is left out where only scores are given, and the page says so.
+Writes OUT/report.md, forest.png, scatter.png, lengths.png, curves.png and scores.json. Scores
+alone give the same page: they hold every row's score, though no text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from eval import figures
 from eval.metrics import METRICS
 from eval.predict import run_command
-from eval.rows import DataError, Predictions
+from eval.rows import DataError
 from eval.tables import (
     MAIN,
     WORSE,
@@ -40,7 +40,6 @@ def report(
     scores: Mapping[str, Any],
     out: Path,
     *,
-    predictions: Predictions | None = None,
     run: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -71,7 +70,7 @@ def report(
             _form(scores["form"]),
             _worse(scores),
             _explanations(scores),
-            _text_figures(scores, predictions, out),
+            _text_figures(scores, out),
             _curves(run, out),
             *notes,
         ]
@@ -184,26 +183,24 @@ def _explanations(scores: Mapping[str, Any]) -> str:
     )
 
 
-def _text_figures(scores: Mapping[str, Any], predictions: Predictions | None, out: Path) -> str:
-    from eval.rouge import rouge
-    from eval.style import words
-
-    if predictions is None:
-        return "Score by row and by length need the predictions, which were not given."
-    references = [row["target"] for row in predictions.rows]
-    models = [n for n, s in predictions.systems.items() if s["method"] == "generate"]
-    if not models:
+def _text_figures(scores: Mapping[str, Any], out: Path) -> str:
+    rows = scores.get("rows")
+    if not rows:
+        return (
+            "Score by row and by length need the rows' scores, which this file does not hold: "
+            "make it again with `python -m eval.run`."
+        )
+    by_row, metric = rows["scores"], rows["metric"]
+    if not by_row:
         return "Score by row and by length need a model's text, and there is none."
-    by_row = {n: list(rouge(predictions.outputs[n], references)["rougeL"]) for n in models}
     parts = ["## Row by row"]
+    title = METRICS[metric].title
     for place, (a, b) in enumerate(model_pairs(scores)):
         name = "scatter.png" if not place else f"scatter-{place + 1}.png"
-        figures.scatter(by_row[b], by_row[a], out / name, (b, a))
-        parts.append(f"![ROUGE-L of every row, {b} against {a}]({name})")
-    figures.lengths(
-        [len(words(row["input"])) for row in predictions.rows], by_row, out / "lengths.png"
-    )
-    parts.append("![ROUGE-L by length of the input](lengths.png)")
+        figures.scatter(by_row[b], by_row[a], out / name, (b, a), metric)
+        parts.append(f"![{title} of every row, {b} against {a}]({name})")
+    figures.lengths(rows["words"], by_row, out / "lengths.png", metric)
+    parts.append(f"![{title} by length of the input](lengths.png)")
     return "\n\n".join(parts)
 
 
@@ -243,8 +240,8 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    predictions, notes = None, []
-    if getattr(arguments, "scores", None):
+    given = getattr(arguments, "scores", None)
+    if given:
         scores = {"form": {}} | _read_json(Path(arguments.scores), "scores")
         notes = _missing(scores)
         beside = Path(arguments.scores).parent / "run.json"
@@ -253,8 +250,7 @@ def _run(arguments: argparse.Namespace) -> None:
         from eval.source import predictions_of
 
         check_options(arguments)
-        predictions = predictions_of(arguments)
-        scores, notes = scores_of(arguments, predictions)
+        scores, notes = scores_of(arguments, predictions_of(arguments))
         beside = _folder(arguments.adapters) / "run.json"
     path = Path(arguments.run) if arguments.run else beside
     run = _read_json(path, "run record") if arguments.run or path.is_file() else None
@@ -262,11 +258,11 @@ def _run(arguments: argparse.Namespace) -> None:
     if out.is_file():
         raise DataError(f"{out} is a file: name a folder with --out.")
     try:
-        report(scores, out, predictions=predictions, run=run, notes=notes)
+        report(scores, out, run=run, notes=notes)
     except (KeyError, TypeError, AttributeError):
-        if predictions is not None:
+        if not given:
             raise
-        raise DataError(f"{arguments.scores} or its run record is incomplete.") from None
+        raise DataError(f"{given} or its run record is incomplete.") from None
     print(out / "report.md")
 
 

@@ -4,12 +4,15 @@
      "systems": {NAME: {METRIC: {"mean", "low", "high"}}},
      "paired": [{"a", "b", "metric", "difference", "low", "high", "p"}],
      "segments": [{"by", "value", "n", "systems", "paired"}],
-     "form": {NAME: {METRIC: {...}}}, "form_paired": [...], "adapter_sha256", "decodings"}
+     "form": {NAME: {METRIC: {...}}}, "form_paired": [...],
+     "rows": {"metric", "words": [...], "scores": {NAME: [...]}}, "adapter_sha256", "decodings"}
 
 `systems` holds what is better when higher, x100; `form` how the texts look and what is wrong with
-them (lengths, copying, repetition, errors), `form_paired` how the models differ in it. A difference is a minus b on the same rows. The p of a
-segment is corrected for the number of segments (Holm), that of the whole is not. `decoding` is the
-adapter's; where the models decoded differently, `decodings` has each one's.
+them (lengths, copying, repetition, errors), `form_paired` how the models differ in it. A
+difference is a minus b on the same rows. The p of a segment is corrected for the number of
+segments (Holm), that of the whole is not. `rows` has ROUGE-L of each row by model beside the words
+of its input, to draw rows as points; no text. `decoding` is the adapter's; where the models decoded
+differently, `decodings` has each one's.
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from eval import checks, semantic
+from eval import checks, semantic, style
 from eval.floors import FLOORS
 from eval.metrics import METRICS, measure
+from eval.rouge import rouge
 from eval.rows import Predictions
 from eval.segments import segments
 from eval.statistics import PERMUTATIONS, RESAMPLES, Sums, differences, holm, intervals, mean_of
 from eval.systems import versions
 
+ROWS_METRIC = "rougeL"
 SEGMENT_METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bleu")
 
 Measured = dict[str, dict[str, Sums]]  # system -> metric -> sums
@@ -63,19 +68,43 @@ def score(
         "segments": _segments(predictions, measured, options),
         "form": form["systems"],
         "form_paired": form["paired"],
+        "rows": _rows(predictions),
     }
     adapter = predictions.systems.get("lora", {}).get("adapter_sha256")
     scores |= {"adapter_sha256": adapter} if adapter else {}
     return scores | _decodings(predictions)
 
 
+def _rows(predictions: Predictions) -> dict[str, Any]:
+    """ROUGE-L of every row by model, to a tenth: enough for a point in a picture."""
+    references = [row["target"] for row in predictions.rows]
+    return {
+        "metric": ROWS_METRIC,
+        "words": [len(style.words(row["input"])) for row in predictions.rows],
+        "scores": {
+            name: [
+                round(float(value), 1)
+                for value in rouge(predictions.outputs[name], references)[ROWS_METRIC]
+            ]
+            for name in _models(predictions)
+        },
+    }
+
+
 def pairs(predictions: Predictions) -> list[tuple[str, str]]:
     """(a, b) of every difference: each model against each earlier one, then against each floor."""
-    models = [name for name, s in predictions.systems.items() if s["method"] == "generate"]
-    models = [name for name in models if name in predictions.outputs]
+    models = _models(predictions)
     rules = [name for name in predictions.outputs if name not in models]
     between = [(a, b) for b, a in itertools.combinations(models, 2)]
     return between + [(a, b) for a in reversed(models) for b in rules]
+
+
+def _models(predictions: Predictions) -> list[str]:
+    return [
+        name
+        for name, system in predictions.systems.items()
+        if system["method"] == "generate" and name in predictions.outputs
+    ]
 
 
 def _model_pairs(predictions: Predictions) -> list[tuple[str, str]]:

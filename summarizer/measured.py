@@ -1,7 +1,7 @@
 """The Results tab as HTML: tables and forest plots of a scores.json, and cases of the examples.
 
 Pure functions like those of `summarizer.markup`. The figures are those of the file: nothing is
-computed from them here but places on an axis.
+computed from them here but places on an axis and counts of rows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from summarizer import charts
 from summarizer.generate import AdapterInfo, Pair
 from summarizer.markup import ROUGE_NAMES, Example, RougeScores, decoding_words
 from summarizer.tasks import Decoding, Task
@@ -90,7 +91,7 @@ def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
         "Figures are means x100, in brackets their 95% bootstrap intervals.</p>"
         f"{_systems(file['systems'])}"
         f"<h3>ROUGE-L: LoRA less base, on the same rows</h3>{_forest(file)}"
-        f"{_form(file.get('form') or {})}{_curve(adapter)}"
+        f"{_rows(file.get('rows'))}{_form(file.get('form') or {})}{_curve(adapter)}"
         f"{_how(file.get('versions', {}))}</section>"
     )
 
@@ -120,6 +121,19 @@ def _cell(value: Mapping[str, float] | None) -> str:
     return (
         f"<td><b>{value['mean']:.1f}</b> "
         f"<span>[{value['low']:.1f}, {value['high']:.1f}]</span></td>"
+    )
+
+
+def _rows(rows: Mapping[str, Any] | None) -> str:
+    """Rows as points: the base's score against LoRA's, and both against the input's length."""
+    if not rows or not {"base", "lora"} <= set(rows["scores"]) or not rows["words"]:
+        return ""
+    name = METRIC_NAMES[rows["metric"]]
+    both = {system: rows["scores"][system] for system in ("base", "lora")}
+    return (
+        f'<h3>{name}, row by row</h3><div class="charts">'
+        f"{charts.scatter(both['base'], both['lora'], name)}"
+        f"{charts.lengths(rows['words'], both, name)}</div>"
     )
 
 

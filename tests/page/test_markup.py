@@ -144,6 +144,20 @@ def test_the_training_curve_is_shown_where_there_is_one(tmp_path: Path):
     assert "<img" not in measured.scores(get_task("radiology"), away)
 
 
+def test_rows_are_drawn_where_the_file_has_them():
+    scores = {"base": [10.0, 20.0], "lora": [30.0, 5.0]}
+    rows = {"metric": "rougeL", "words": [20, 40], "scores": scores}
+    file = {**SCORES, "paired": [], "segments": [], "rows": rows}
+    task = get_task("radiology")
+    html = measured.scores(task, adapter(file))
+    assert html.count("<svg") == 2
+    assert "LoRA above the base in 1, below in 1, equal in 0 rows" in html
+    del file["rows"]
+    assert "<svg" not in measured.scores(task, adapter(file))
+    uneven = {**rows, "scores": {"base": [1.0], "lora": [1.0, 2.0]}}
+    assert "cannot be read" in measured.scores(task, adapter({**file, "rows": uneven}))
+
+
 def test_decoding_is_told_whole():
     words = markup.decoding_words(Decoding(1, 64, no_repeat_ngram_size=3))
     assert words == "greedy, no 3 tokens in a row twice, at most 64 tokens"

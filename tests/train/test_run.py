@@ -527,8 +527,8 @@ def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
         ({"training__precision": "fp16"}, "precision: fp16 overflows in T5"),
         ({"adapter__init_from": "/nowhere"}, "init_from /nowhere: there is no adapter in this"),
         (
-            {"adapter__init_from": "runs/radiology-start"},
-            "make it with python -m train.run radiology-start",
+            {"adapter__init_from": "models/radiology-t5-small-tuned"},
+            "make it with python -m train.run radiology-t5-small-tuned",
         ),
         ({"output_dir": "/proc/none/x"}, "output_dir /proc/none/x cannot be written"),
         ({"run_dir": "/dev/null/x"}, "run_dir /dev/null/x cannot be written"),
