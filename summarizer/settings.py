@@ -15,6 +15,7 @@ sets on a ZeroGPU Space, each generation runs on a GPU lent for it.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ from summarizer.tasks import TASKS
 DEFAULT_BACKBONE = "models/base"
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
+_PREFIX = "SUMMARIZER_"
+_ADAPTER = _PREFIX + "ADAPTER_"
+_NAMES = [
+    _PREFIX + name for name in ("BACKBONE", "DEVICE", "DTYPE", "THREADS", "HOST", "PORT", "QUEUE")
+]
 
 
 class SettingsError(ValueError):
@@ -55,6 +61,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     embedded adapters do not fit another backbone.
     """
     values = os.environ if environment is None else environment
+    _refuse_unknown(values)
     backbone = _text(values, "SUMMARIZER_BACKBONE", DEFAULT_BACKBONE)
     on_space = bool(values.get("SPACE_ID", "").strip())
     return Settings(
@@ -71,21 +78,28 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def _adapters(values: Mapping[str, str], *, embedded: bool) -> dict[str, str]:
-    prefix = "SUMMARIZER_ADAPTER_"
+def _refuse_unknown(values: Mapping[str, str]) -> None:
+    """A misspelt setting would be a setting that does nothing."""
     for name in values:
-        if name.startswith(prefix) and name[len(prefix) :].lower() not in TASKS:
-            tasks = ", ".join(prefix + task.upper() for task in TASKS)
+        if name.startswith(_ADAPTER) and name[len(_ADAPTER) :].lower() not in TASKS:
+            tasks = ", ".join(_ADAPTER + task.upper() for task in TASKS)
             raise SettingsError(f"{name} names no task: there are {tasks}.")
+        if name.startswith(_PREFIX) and not name.startswith(_ADAPTER) and name not in _NAMES:
+            near = difflib.get_close_matches(name, _NAMES, 1, cutoff=0.85)
+            meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(_NAMES)}."
+            raise SettingsError(f"There is no setting {name}: {meant}")
+
+
+def _adapters(values: Mapping[str, str], *, embedded: bool) -> dict[str, str]:
     adapters = {}
     for task in TASKS.values():
-        source = _text(values, prefix + task.name.upper(), task.adapter if embedded else "none")
+        source = _text(values, _ADAPTER + task.name.upper(), task.adapter if embedded else "none")
         if source.lower() != "none":
             adapters[task.name] = source
     if not adapters:
         raise SettingsError(
             f"No adapter is set for the backbone {_text(values, 'SUMMARIZER_BACKBONE', '')!r}: "
-            f"name one, for example in {prefix}RADIOLOGY."
+            f"name one, for example in {_ADAPTER}RADIOLOGY."
         )
     return adapters
 

@@ -242,8 +242,8 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
     """The task as an adapter was trained on it: prompt, limits and decoding of its run record.
 
     Reads `prompt`, `prompt_without_section`, `max_input_tokens`, `decoding` and
-    `scaling.input_feature` of `run["recipe"]`, each where it is there and not null. Raises ValueError with one sentence for
-    a value that cannot be used.
+    `scaling.input_feature` of `run["recipe"]`, each where it is there and not null. Raises
+    ValueError with one sentence for a value that cannot be used.
     """
     recipe = (run or {}).get("recipe") or {}
     changes: dict[str, Any] = {}
@@ -253,8 +253,8 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
         # A recipe with one prompt and no section in it has the same prompt for both cases.
         without = without or re.sub(r"\s*\{section\}", "", recipe["prompt"])
         changes["prompt_without_section"] = _checked_template(without)
-    if recipe.get("max_input_tokens"):
-        changes["max_input_tokens"] = int(recipe["max_input_tokens"])
+    if recipe.get("max_input_tokens") is not None:
+        changes["max_input_tokens"] = _checked_length(recipe["max_input_tokens"])
     changes["segment"] = (recipe.get("scaling") or {}).get("input_feature") or None
     decoding = recipe.get("decoding") or {}
     changes["decoding"] = Decoding.from_dict(
@@ -262,6 +262,12 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
         | {key: value for key, value in decoding.items() if value is not None}
     )
     return replace(task, **changes)
+
+
+def _checked_length(tokens: Any) -> int:
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
+        raise ValueError(f"max_input_tokens is {tokens!r}: it must be a whole number above 0.")
+    return tokens
 
 
 def _checked_template(template: str) -> str:

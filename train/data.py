@@ -17,6 +17,7 @@ from typing import Any
 from summarizer.tasks import Task, for_run, get_task, section_name, segment_of
 from summarizer.text import clean
 from train.errors import DataError
+from train.excerpts import excerpts, turns_of
 from train.masks import without_masks
 from train.recipe import DataFile, Recipe
 from train.scaling import augment
@@ -141,6 +142,8 @@ def _read(
         if reason is None:
             target = without_masks(row["target"]) if masks_dropped else row["target"]
             row["input"], row["target"] = clean(row["input"]), clean(target)
+            if masks_dropped and task.name == "dialogue":
+                row["input"] = "\n".join(turns_of(row["input"]))  # as the task's others are written
             if masks_dropped and file.supported is not None:
                 target = supported(row["target"], row["input"], file.supported)
                 reason = "target not borne out by its input" if target is None else None
@@ -150,8 +153,13 @@ def _read(
         if reason is not None:
             loaded.dropped[reason] += 1
             continue
-        kept += 1
-        yield row
+        parts = [row]
+        if masks_dropped and file.excerpts is not None:
+            parts = list(excerpts(row, file.excerpts))
+            if not parts:
+                loaded.dropped["no turns bear a sentence out"] += 1
+        kept += len(parts)
+        yield from parts
     loaded.files.append({"name": path.name, "sha256": file_sha256(path), "rows": kept})
 
 

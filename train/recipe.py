@@ -54,6 +54,9 @@ class DataFile:
     sections: list[str] | None = None  # keep only these (canonical names)
     # leave out target sentences of whose words the input holds less than this share (train.support)
     supported: float | None = None
+    # a few turns each, with the target sentences that they bear out to this share, in place of the
+    # whole rows (train.excerpts)
+    excerpts: float | None = None
 
     @classmethod
     def from_text(cls, text: str) -> DataFile:
@@ -318,10 +321,10 @@ def _check_ranges(recipe: Recipe) -> None:
             f"section_dropout is a share from 0 to 1, not {recipe.data.section_dropout}."
         )
     for file in recipe.data.train:
-        if file.supported is not None and not 0 < file.supported <= 1:
-            raise RecipeError(
-                f"supported of {file.path} is a share above 0, up to 1, not {file.supported}."
-            )
+        for key in ("supported", "excerpts"):
+            share = getattr(file, key)
+            if share is not None and not 0 < share <= 1:
+                raise RecipeError(f"{key} of {file.path} is a share above 0, up to 1, not {share}.")
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")

@@ -22,7 +22,7 @@ _ORIGIN = re.compile(
     r"gentleman|boy|girl)",
     re.IGNORECASE,
 )
-_FORM_WORDS = frozenset(
+FORM_WORDS = frozenset(
     tokenize(
         "patient year old male female man woman gentleman lady history state report deny present "
         "complain note given time past medical problem significant positive negative follow"
@@ -76,11 +76,11 @@ def supported(target: str, source: str, share: float) -> str | None:
     known, said = set(tokenize(source)), numbers(source)
     lines: list[str] = []
     for line in target.split("\n"):
-        if _is_heading(line):
+        if is_heading(line):
             lines.append(line)
             continue
-        kept = [_without_asides(sentence, source, said) for sentence in sentences(line)]
-        kept = [sentence for sentence in kept if _borne_out(sentence, known, said, share)]
+        kept = [without_asides(sentence, source, said) for sentence in sentences(line)]
+        kept = [sentence for sentence in kept if borne_out(sentence, known, said, share)]
         if kept:
             lines.append(" ".join(kept))
     lines = _without_empty_parts(lines)
@@ -88,13 +88,14 @@ def supported(target: str, source: str, share: float) -> str | None:
     return text if re.search(r"[A-Za-z]", text) else None
 
 
-def _borne_out(sentence: str, known: set[str], said: set[str], share: float) -> bool:
+def borne_out(sentence: str, known: set[str], said: set[str], share: float) -> bool:
+    """Whether enough of a sentence is among the stems `known`, and every number among `said`."""
     if numbers(sentence) - said:
         return False
     words = [
         stem
         for stem in content_words(sentence)
-        if stem not in _FORM_WORDS and not any(c.isdigit() for c in stem)
+        if stem not in FORM_WORDS and not any(c.isdigit() for c in stem)
     ]
     return not words or sum(_is_said(stem, known) for stem in words) >= share * len(words)
 
@@ -103,14 +104,15 @@ def _is_said(stem: str, known: set[str]) -> bool:
     return stem in known or not _SAID_AS.get(stem, frozenset()).isdisjoint(known)
 
 
-def _without_asides(sentence: str, source: str, said: set[str]) -> str:
-    """An age and an origin that nobody named are cut out: the rest of the sentence may hold."""
+def without_asides(sentence: str, source: str, said: set[str]) -> str:
+    """Without an age or an origin that nobody named: the rest of the sentence may hold."""
     cut = _AGE.sub(lambda age: age[0] if numbers(age[1]) <= said else "", sentence)
     cut = _ORIGIN.sub(lambda origin: origin[0] if origin[1].lower() in source.lower() else "", cut)
     return re.sub(r"\b([Aa])n (?=[^aeiouAEIOU\d])", r"\1 ", cut) if cut != sentence else sentence
 
 
-def _is_heading(line: str) -> bool:
+def is_heading(line: str) -> bool:
+    """A line without a sentence: empty, or a few words without a full stop."""
     return not line.strip() or (len(line.split()) <= 5 and line.strip()[-1] not in ".;,?!")
 
 
@@ -121,7 +123,7 @@ def _without_empty_parts(lines: list[str]) -> list[str]:
     for line in reversed(lines):
         if not line.strip():
             kept.append(line)
-        elif not _is_heading(line):
+        elif not is_heading(line):
             content = True
             kept.append(line)
         elif content:

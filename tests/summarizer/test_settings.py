@@ -82,3 +82,10 @@ def test_a_wrong_value_is_refused_in_one_sentence_that_names_it(name, value):
         read_settings({name: value})
     assert "\n" not in str(refused.value)
     assert str(refused.value).endswith(".")
+
+
+def test_a_misspelt_setting_is_told_instead_of_ignored():
+    with pytest.raises(SettingsError, match="SUMMARIZER_BACKBON: did you mean SUMMARIZER_BACKBONE"):
+        read_settings({"SUMMARIZER_BACKBON": "google/flan-t5-base"})
+    with pytest.raises(SettingsError, match="SUMMARIZER_XYZZY: there are SUMMARIZER_BACKBONE, "):
+        read_settings({"SUMMARIZER_XYZZY": "1"})

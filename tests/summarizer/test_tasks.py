@@ -126,3 +126,9 @@ def test_decoding_round_trips_and_refuses_what_it_does_not_know():
 def test_decoding_out_of_range_is_refused_by_name(values):
     with pytest.raises(ValueError, match=next(iter(reversed(values)))):
         Decoding(**values)
+
+
+@pytest.mark.parametrize("tokens", [-5, 0, "many", 2.5, True])
+def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
+    with pytest.raises(ValueError, match="max_input_tokens is .*: it must be a whole number"):
+        for_run(get_task("radiology"), {"recipe": {"max_input_tokens": tokens}})

@@ -209,6 +209,15 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
             "task: dialogue\ndata:\n  train: [{path: a.jsonl, supported: 1.5}]\n",
             "supported of a.jsonl is a share above 0",
         ),
+        (
+            "task: dialogue\ndata:\n  train: [{path: a.jsonl, excerpts: 0}]\n",
+            "excerpts of a.jsonl is a share above 0",
+        ),
+        ("task: radiology\nseed: 1\nseed: 2\n", "seed stands there twice"),
+        (
+            "task: radiology\ntraining:\n  warmup: 1\n  warmup: 2\n",
+            "warmup stands there twice",
+        ),
         ("name: x\n", "task is missing"),
         ("- a\n", "must hold keys and values"),
         ("a: [", "is not valid YAML"),
