@@ -41,6 +41,7 @@ def clone(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.timeout(3000)
 def test_both_commands_work_from_a_fresh_clone_and_install_once(tmp_path):
     folder = clone(tmp_path / "clone")
     env = FRESH | {"SUMMARIZER_PORT": str(free_port())}
