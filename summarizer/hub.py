@@ -15,7 +15,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,13 +107,20 @@ def fetch(source: str, kind: str) -> Fetched:
         if copy is not None:
             return Fetched(copy, name.id, name.revision)
     api = client()
+    known = _known_copy(name, kind)
     try:
         with told(name, f"fetch the {kind} {name.id}"):
+            if known is not None:
+                # One question, asked twice at most: `resolve_revision` would not tell that nobody
+                # answered, and a listing is asked for a dozen times.
+                info = patiently(lambda: api.model_info(name.id, revision=name.revision), (1.0,))
+                if info.sha == known[0]:
+                    return Fetched(known[1], name.id, known[0])
             resolved = patiently(lambda: api.resolve_revision(name.id, revision=name.revision))
             listing = patiently(lambda: list_files(api, name.id, resolved.resolved))
             path = _download(api, name, resolved, listing, kind)
     except HubAway as away:
-        return _copy_instead(name, kind, away)
+        return _copy_instead(name, known, away)
     return Fetched(path, name.id, resolved.resolved)
 
 
@@ -208,20 +215,26 @@ def _judge(name: HubName, folder: Path, kind: str, *, complete: bool) -> None:
 # The copy of a fetch before --------------------------------------------------------------------
 
 
-def _copy_instead(name: HubName, kind: str, away: HubAway) -> Fetched:
+def _known_copy(name: HubName, kind: str) -> tuple[str, Path] | None:
+    """The commit that the name led to when it was last fetched, and its files, if whole."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RevisionResolutionError
 
     try:
         known = HfApi().resolve_revision(name.id, revision=name.revision, local_files_only=True)
-    except RevisionResolutionError:
-        known = None
-    path = _copy(name, known.resolved, kind) if known else None
-    if path is None:
+        path = _copy(name, known.resolved, kind)
+    except (HubError, RevisionResolutionError):  # unfit, or never there: the Hub may have better
+        return None
+    return (known.resolved, path) if path else None
+
+
+def _copy_instead(name: HubName, known: tuple[str, Path] | None, away: HubAway) -> Fetched:
+    if known is None:
         raise HubError(f"{str(away).rstrip('.')}, and there is no copy of {name} here.") from away
+    commit, path = known
     note = f"{str(away).rstrip('.')}: the copy of {name} fetched before is used."
     LOG.warning("%s", note)
-    return Fetched(path, name.id, known.resolved, note)
+    return Fetched(path, name.id, commit, note)
 
 
 def _copy(name: HubName, commit: str, kind: str) -> Path | None:
@@ -298,13 +311,13 @@ def client(silence: float = SILENCE) -> HfApi:
     return HfApi(library_name="medical-summaries")
 
 
-def patiently(work: Callable[[], T]) -> T:
+def patiently(work: Callable[[], T], pauses: Sequence[float] = _PAUSES) -> T:
     """Do `work`, again after a pause where the fault may pass: 409, 412, 429, 5xx, a cut line.
 
     A Retry-After is waited for, up to `LONGEST_WAIT`. What the client has tried again by itself
     (uploads, downloads) is not tried a second time. `work` has to be safe to repeat.
     """
-    for pause in (*_PAUSES, None):
+    for pause in (*pauses, None):
         try:
             return work()
         except Exception as error:

@@ -117,6 +117,17 @@ def test_a_copy_serves_when_the_hub_is_away(hub: Hub, adapter: Repository, away:
     )
 
 
+def test_with_a_copy_at_hand_the_hub_is_asked_one_question(hub: Hub, adapter: Repository) -> None:
+    first = got(fetch(hub, "owner/radiology"))
+    hub.peer.log.clear()
+    assert got(fetch(hub, "owner/radiology")) == first
+    assert len(hub.peer.log) == 1
+    hub.peer.fail("*", "", status=503, times=1000)
+    hub.peer.log.clear()
+    assert got(fetch(hub, "owner/radiology"))[:3] == first[:3]
+    assert len(hub.peer.log) == 2  # and once more, after a second
+
+
 def test_without_a_copy_the_hub_being_away_is_one_sentence(hub: Hub, adapter: Repository) -> None:
     done = fetch(hub, "owner/radiology", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.error == "The Hub cannot be reached, and there is no copy of owner/radiology here."
