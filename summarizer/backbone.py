@@ -157,6 +157,18 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
     )
 
 
+def fuse_activations(model: Any) -> None:
+    """GELU's tanh form as torch's one kernel, in place: four times as fast on a CPU as the seven
+    steps of transformers' `NewGELUActivation`, equal to the last bit or two of float32."""
+    import torch
+    from transformers.activations import NewGELUActivation
+
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is NewGELUActivation:
+                setattr(module, name, torch.nn.GELU(approximate="tanh"))
+
+
 _ENDLESS = ("t5", "mt5", "umt5", "longt5")
 
 

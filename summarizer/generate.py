@@ -28,6 +28,7 @@ from summarizer.backbone import (
     chat_parts,
     cpu_cores,
     file_sha256,
+    fuse_activations,
     load_adapters,
     load_backbone,
     one_line,
@@ -67,6 +68,12 @@ class Pair:
     cut: Cut | None
     decoding: Decoding
     prompt: str
+
+
+# Up to here both columns of a batch are one pass: their steps are taken together, which costs a
+# small model less than the rows that have ended already and wait for the other column. Beyond,
+# picking the adapter's rows out of each layer's costs more than it saves.
+_MIXED_ROWS = 16
 
 
 class Engine:
@@ -125,6 +132,7 @@ class Engine:
         _set_threads(threads)
         loaded = load_backbone(backbone, device, dtype)
         model, infos = load_adapters(loaded, adapters)
+        fuse_activations(model)
         return cls(loaded, model, infos)
 
     def task(self, name: str) -> Task:
@@ -352,12 +360,10 @@ class Engine:
         cancel: threading.Event,
         systems: tuple[str, ...],
     ) -> Iterator[tuple[int, Pair]]:
-        # Both columns in one pass: their steps are taken together, which costs a small model less
-        # than the rows that have ended already and wait for the other column.
-        together = len(systems) == 1 or self.adapters[task].mixes
-        passes = [systems] if together else [(system,) for system in systems]
         for places in batches([len(request.ids) for request in requests], batch_size):
             chunk = [requests[place] for place in places]
+            together = self.adapters[task].mixes and len(chunk) <= _MIXED_ROWS
+            passes = [systems] if together else [(system,) for system in systems]
             found = {system: [Summary("", 0, 0.0, "stopped")] * len(chunk) for system in SYSTEMS}
             for columns in passes:
                 if not self._take_lock(cancel):
@@ -422,7 +428,8 @@ class Engine:
             settings["length_penalty"] = decoding.length_penalty
         elif arrivals is not None:
             settings["streamer"] = _streamer(systems, arrivals)
-        if self.adapters[task].mixes or "lora" not in systems:
+        mixed = "base" in systems and self.adapters[task].mixes
+        if mixed or "lora" not in systems:
             settings["adapter_names"] = [_BASE if name == "base" else task for name in systems]
         else:
             self._model.set_adapter(task, inference_mode=True)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tiny_t5 import TEXTS, make_adapter
 
-from summarizer.backbone import ModelError, load_backbone
+from summarizer.backbone import ModelError, fuse_activations, load_backbone
 from summarizer.generate import Engine, Pair, batches, until_end
 from summarizer.tasks import TASKS, Decoding, UnknownTask
 from summarizer.text import InputError
@@ -104,6 +104,34 @@ def test_a_batch_says_what_single_runs_say(engine, decoding, batch_size):
         assert found[place].prompt == single.prompt
         assert found[place].base.finish == single.base.finish
         assert found[place].lora.tokens == single.lora.tokens
+
+
+def test_a_large_batch_says_the_same_and_leaves_the_model_as_it_was(engine):
+    """Beyond `_MIXED_ROWS` each column has a pass of its own."""
+    before = engine.run("dialogue", TEXTS[0], decoding=SHORT)
+    texts = [f"{text} {number}." for number in range(8) for text in TEXTS[:3]]
+    rows = [{"input": text} for text in texts]
+    found = dict(engine.batch("radiology", rows, decoding=SHORT, batch_size=24))
+    for place, text in enumerate(texts):
+        single = engine.run("radiology", text, decoding=SHORT)
+        assert found[place].base.text == single.base.text
+        assert found[place].lora.text == single.lora.text
+    again = engine.run("dialogue", TEXTS[0], decoding=SHORT)
+    assert (again.base.text, again.lora.text) == (before.base.text, before.lora.text)
+
+
+def test_fused_activations_are_those_of_transformers():
+    import torch
+    from transformers.activations import NewGELUActivation
+
+    plain, fused = (load_backbone("models/base").model for _ in range(2))
+    assert any(type(module) is NewGELUActivation for module in plain.modules())
+    fuse_activations(fused)
+    assert not any(type(module) is NewGELUActivation for module in fused.modules())
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        ours, theirs = (m(input_ids=ids, decoder_input_ids=ids).logits for m in (fused, plain))
+    assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
 def test_an_adapter_that_cannot_share_a_batch_runs_by_itself(tiny, tmp_path, alone):
