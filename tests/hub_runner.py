@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,9 @@ class Runner:
         return Done(**json.loads(line))
 
 
+# Seconds after which the system ends a command that hangs.
+_AT_MOST = 600
+
 _LOADED_ONCE = (
     "huggingface_hub.hf_api", "huggingface_hub.repocard", "huggingface_hub._commit_api",
     "huggingface_hub._snapshot_download", "httpx2", "peft", "safetensors.torch", "transformers",
@@ -135,6 +139,7 @@ def _warm_up() -> None:
 
 def _be_the_command(request: Mapping[str, Any], out: int, err: int) -> None:
     code = 1
+    signal.alarm(_AT_MOST)
     try:
         os.dup2(out, 1)
         os.dup2(err, 2)

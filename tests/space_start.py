@@ -27,6 +27,11 @@ TEXT = (
     "atelectasis. No pneumothorax. No acute bony abnormality."
 )
 CORES = 2
+_ON_CORES = f"""
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{CORES}])
+os.execv(sys.executable, [sys.executable, "app.py"])
+"""
 
 
 @contextlib.contextmanager
@@ -49,12 +54,8 @@ def started(
         **(variables or {}),
     }
     environment.pop("OMP_NUM_THREADS", None)  # a Space has none
-    cores = sorted(os.sched_getaffinity(0))[:CORES]
     begun = time.monotonic()
-    with serving(
-        [sys.executable, "app.py"], environment, cwd=root,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    ) as app:  # fmt: skip
+    with serving([sys.executable, "-c", _ON_CORES], environment, cwd=root) as app:
         app.begun = begun
         app.url = app.url.replace("0.0.0.0", "127.0.0.1")
         yield app

@@ -4,6 +4,9 @@ What it shares with the real one: a decorated generator runs in a process forked
 in and comes out is pickled, a fault there is printed with its traceback and told by class alone,
 and closing the generator stops that process's. `SPACES_STANDIN_REFUSES` is the sentence with which
 no GPU is lent; `SPACES_STANDIN_LOG` a file that gets a line for each loan.
+
+A process forked from one that has worked with several threads may wait for ever for one of them
+that it does not have. Here the system ends it after `PATIENCE` seconds, and the test fails.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import functools
 import multiprocessing
 import os
 import pickle
+import signal
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
+
+PATIENCE = 120
 
 
 class Error(Exception):
@@ -39,7 +45,7 @@ def GPU(*, duration: int) -> Callable[[Callable[..., Iterator]], Callable[..., I
             process.start()
             _note(f"{process.pid} {duration}")
             try:
-                while (result := results.get()) is not None:
+                while (result := _next(results, process)) is not None:
                     kind, value = result
                     if kind == "fault":
                         raise Error(value)
@@ -62,7 +68,16 @@ def gradio_auto_wrap(task: Any) -> Any:
     return task
 
 
+def _next(results: Any, process: Any) -> Any:
+    while results.empty():
+        if not process.is_alive() and results.empty():
+            raise Error(f"the process ended with {process.exitcode}")
+        process.join(0.005)
+    return results.get()
+
+
 def _work(task: Callable[..., Iterator], arguments: bytes, results: Any, stop: Any) -> None:
+    signal.alarm(PATIENCE)
     values = task(*pickle.loads(arguments))
     try:
         for value in values:
