@@ -40,9 +40,6 @@ os.environ.update(
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
-    # A process forked from one that has threads (tests/zero) may otherwise spin for ever in MKL's
-    # table of its threads' buffers.
-    MKL_DISABLE_FAST_MM="1",
     PYTHONHASHSEED="0",
 )
 

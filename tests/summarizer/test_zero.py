@@ -23,8 +23,8 @@ LIMIT = 600
 
 
 def test_each_generation_is_lent_a_process(engine, tiny, tmp_path) -> None:
-    """tests/zero/lent.py in a new process: forked from this one, which has had threads at work,
-    another could wait for ever for one that it does not have."""
+    """tests/zero/lent.py in a new process: forked from this one, whose threads have multiplied
+    matrices and ended, another can spin for ever in MKL's table of buffers by thread."""
     rows = [
         engine.run("radiology", text, decoding=Decoding(max_new_tokens=16)) for text in TEXTS[:3]
     ]
