@@ -165,7 +165,21 @@ def load_backbone(recipe: Recipe, source: Source, config: Any, tokenizer: Any) -
         decoder_start_token_id=given.decoder_start_token_id,
         forced_bos_token_id=given.forced_bos_token_id,
     )
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() in {"true", "1"}:
+        _one_embedding(model)
     return model
+
+
+def _one_embedding(model: Any) -> None:
+    """Make one module of a weight's several embeddings, as T5's and BART's encoder and decoder
+    have: torch's FSDP 2 refuses a parameter that two modules of different groups hold."""
+    owner = model.get_input_embeddings()
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            same = type(child) is type(owner) and child.weight is owner.weight
+            scales = [getattr(one, "embed_scale", 1.0) for one in (child, owner)]
+            if same and child is not owner and scales[0] == scales[1]:
+                setattr(module, name, owner)
 
 
 def with_adapter(recipe: Recipe, model: Any) -> Any:

@@ -1,14 +1,20 @@
-"""A model that FSDP has sharded over processes answers as the whole one does."""
+"""A model that FSDP has sharded over processes trains and answers as the whole one does."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+import torch
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -69,3 +75,100 @@ def test_a_sharded_model_generates_what_the_whole_one_does(tmp_path, backbones, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("the same") == 2
+
+
+# accelerate has FSDP for GPUs alone: here it takes two processes of a CPU for two of those.
+LAUNCH = """
+import sys
+
+import torch
+from accelerate import state
+from accelerate.utils import DistributedType
+
+
+def backend(self, *_, **__):
+    return "gloo", DistributedType.MULTI_GPU
+
+
+def device(self):
+    self.device = torch.device("cpu")
+
+
+state.PartialState._prepare_backend = backend
+state.PartialState.set_device = device
+from train.run import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+# What `accelerate launch --use_fsdp --fsdp_version 2` sets.
+SHARDED = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "GLOO_SOCKET_IFNAME": "lo",
+}
+LAYERS = {"flan": "T5Block", "phi3": "Phi3DecoderLayer"}
+
+
+def launched(folder: Path, path: Path, kind: str) -> subprocess.Popen:
+    script = folder / "launch.py"
+    script.write_text(LAUNCH)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+         "--master_addr", "127.0.0.1", "--master_port", str(port), str(script), str(path)],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, **SHARDED, "FSDP_TRANSFORMER_CLS_TO_WRAP": LAYERS[kind],
+             "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def kill(process: subprocess.Popen) -> None:
+    """With its workers, which are of another session."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
+def finished(process: subprocess.Popen) -> str:
+    try:
+        out, err = process.communicate(timeout=400)
+    finally:
+        kill(process)
+    assert process.returncode == 0, err[-30000:]
+    return out
+
+
+@pytest.mark.parametrize("kind", ["flan", "phi3"])
+def test_a_sharded_run_has_the_loss_and_the_adapter_of_one_process(
+    tmp_path, train_now, recipe_file, kind
+) -> None:
+    same = {"kind": kind, "adapter__lora_dropout": 0.0, "training__dropout": 0.0}
+    halves = {"training__batch_size": 4, "training__gradient_accumulation_steps": 2}
+    status, _, err = train_now(name="one", **halves, **same)
+    assert status == 0, err
+    path = recipe_file(name="two", training__batch_size=4, training__save_minutes=0, **same)
+    process = launched(tmp_path, path, kind)
+    end = time.monotonic() + 240
+    while not list((tmp_path / "runs" / "two").glob("checkpoint-4/trainer_state.json")):
+        assert process.poll() is None, process.stderr.read()[-3000:]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    kill(process)
+    process.communicate()
+    out = finished(launched(tmp_path, path, kind))
+    assert "Going on from step " in out
+
+    folders = [tmp_path / "models" / name for name in ("one", "two")]
+    one, two = (json.loads((folder / "run.json").read_text()) for folder in folders)
+    assert two["processes"] == 2 and one["steps"] == two["steps"] == 10
+    for key in ("loss", "eval_loss"):
+        pair = [[e[key] for e in run["curve"] if key in e] for run in (one, two)]
+        assert pair[0] == pytest.approx(pair[1], rel=1e-3) and pair[0]
+    whole, parts = (load_file(folder / "adapter_model.safetensors") for folder in folders)
+    assert whole.keys() == parts.keys() and whole
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], atol=2e-3), name
