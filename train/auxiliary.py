@@ -215,7 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--count",
         type=int,
         default=2000,
-        help="pairs of a grammar, twice as many questions, three times as many conversations (2000)",
+        help="pairs of a grammar; twice as many chest films and questions, three times as many "
+        "conversations (2000)",
     )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
@@ -228,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
-    write(options.out / "chest-grammar.jsonl", reports(options.count, name="chest"))
+    write(options.out / "chest-grammar.jsonl", reports(2 * options.count, name="chest"))
     named = topics(documents)
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))

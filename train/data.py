@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.clinical import tells_abnormality
 from summarizer.tasks import Task, for_run, get_task, section_name, segment_of
 from summarizer.text import clean
+from train.compose import composed
 from train.errors import DataError
 from train.excerpts import excerpts, turns_of
 from train.masks import without_masks
-from train.recipe import DataFile, Recipe
+from train.recipe import Data, DataFile, Recipe
 from train.scaling import augment
 from train.support import supported
 
@@ -47,7 +49,10 @@ def load_train(recipe: Recipe) -> Rows:
     loaded = Rows([], [], [])
     seen: set[tuple[str, str | None, str]] = set()
     for file in data.train:
-        for row in _read(file, recipe, loaded, masks_dropped=True):
+        rows = _read(file, recipe, loaded, masks_dropped=True)
+        if file.composed is not None:
+            rows = _composed(file, recipe, loaded, list(rows))
+        for row in rows:
             key = (_normal(row["input"]), row.get("section"), _normal(row["target"]))
             if key in seen:
                 loaded.dropped["duplicate"] += 1
@@ -56,6 +61,8 @@ def load_train(recipe: Recipe) -> Rows:
             weight = file.weight
             weight *= data.source_weights.get(row["source"], 1.0)
             weight *= data.section_weights.get(row.get("section") or "", 1.0)
+            if recipe.task == "radiology":
+                weight *= _clinical_weight(data, row)
             if weight <= 0:
                 loaded.dropped["weight 0"] += 1
                 continue
@@ -163,6 +170,20 @@ def _read(
     loaded.files.append({"name": path.name, "sha256": file_sha256(path), "rows": kept})
 
 
+def _composed(
+    file: DataFile, recipe: Recipe, loaded: Rows, rows: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    made = composed(rows, file.composed or 0, recipe.seed)
+    if not made:
+        raise DataError(
+            f"{file.path} has no report coded normal, or none with a finding, to compose others of."
+        )
+    task = for_run(get_task(recipe.task), {"recipe": recipe.to_dict()})
+    loaded.files[-1]["rows"] = len(made)
+    for number, row in enumerate(made):
+        yield _with_segments(task, Path(file.path), number, row)
+
+
 def _with_segments(task: Task, path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
     """The row with an id, a source, and what stands in the prompt as its section."""
     row = dict(row)
@@ -221,6 +242,12 @@ def _evenly(rows: list[dict[str, Any]], limit: int) -> list[int]:
             elif len(chosen) < limit:
                 chosen.append(place)
     return sorted(chosen)
+
+
+def _clinical_weight(data: Data, row: dict[str, Any]) -> float:
+    if tells_abnormality(row["target"]):
+        return data.abnormal_weight
+    return data.silent_weight if row.get("normal") is False else 1.0
 
 
 def _cap_sources(rows: list[dict[str, Any]], weights: list[float], share: float) -> list[float]:

@@ -57,6 +57,8 @@ class DataFile:
     # a few turns each, with the target sentences that they bear out to this share, in place of the
     # whole rows (train.excerpts)
     excerpts: float | None = None
+    # so many radiology reports composed of the file's, in place of them (train.compose)
+    composed: int | None = None
 
     @classmethod
     def from_text(cls, text: str) -> DataFile:
@@ -72,6 +74,10 @@ class Data:
     validation: list[DataFile] = field(default_factory=lambda: [DataFile("validation.jsonl")])
     source_weights: dict[str, float] = field(default_factory=dict)  # times the file's weight
     section_weights: dict[str, float] = field(default_factory=dict)  # canonical names
+    # Of reports whose impression tells a finding, and of those that are coded abnormal (`normal`:
+    # false) and whose impression tells none.
+    abnormal_weight: float = 1.0
+    silent_weight: float = 1.0
     max_source_share: float | None = None  # of an epoch's rows, in (0, 1]
     section_dropout: float = 0.0  # share of training rows shown without their section
     long_targets: Literal["cut", "drop"] = "cut"  # training targets past max_target_tokens
@@ -325,9 +331,22 @@ def _check_ranges(recipe: Recipe) -> None:
             share = getattr(file, key)
             if share is not None and not 0 < share <= 1:
                 raise RecipeError(f"{key} of {file.path} is a share above 0, up to 1, not {share}.")
+        if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
+            raise RecipeError(
+                f"composed of {file.path} is a number of radiology reports, above 0, not "
+                f"{file.composed} of {recipe.task}."
+            )
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")
+    for key in ("abnormal_weight", "silent_weight"):
+        weight = getattr(recipe.data, key)
+        if weight < 0:
+            raise RecipeError(f"{key} must not be below 0, not {weight}.")
+        if weight != 1.0 and recipe.task != "radiology":
+            raise RecipeError(
+                f"{key} is for the impressions of radiology reports, not for {recipe.task}."
+            )
     for key, seed in (("seed", recipe.seed), ("split_seed", recipe.prepare.split_seed)):
         if not 0 <= seed < 2**32:
             raise RecipeError(f"{key} must be a whole number from 0 to {2**32 - 1}, not {seed}.")

@@ -1,10 +1,12 @@
-"""Trains one recipe: data, backbone, adapter, evaluation, run record.
+r"""Trains one recipe: data, backbone, adapter, evaluation, run record.
 
 Run as:
     python -m train.run radiology
     python -m train.run dialogue --lora_rank 32 --learning_rate 5e-4 --output_dir runs/try
     python -m train.run question-flan-t5-large --dry-run --price_per_hour 2.50
     accelerate launch -m train.run radiology-t5-small        # several GPUs
+    accelerate launch --use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP \
+        -m train.run question-flan-t5-large                  # a model sharded over them
 
 Any value of the recipe can be given as --key value. A run that is killed goes on when the same
 command is given again, and ends with the adapter that it would have had. One line is printed for

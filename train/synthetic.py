@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from train.compose import LASTING, listed
 from train.objectives import SPEAKERS, spell_numbers
 
 GRAMMARS = Path(__file__).parent / "grammar"
@@ -31,6 +32,10 @@ def capital(text: str) -> str:
 # --- radiology ------------------------------------------------------------------------------------
 
 ABNORMAL = 0.35  # of the topics of a report
+LUNG_LOBES = [
+    *("right upper lobe", "right middle lobe", "right lower lobe"),
+    *("left upper lobe", "left lower lobe", "lingula"),
+]
 
 
 def slots(rng: random.Random) -> dict[str, str]:
@@ -48,6 +53,9 @@ def slots(rng: random.Random) -> dict[str, str]:
         "cervical": f"C{cervical}",
         "cervical_level": f"C{cervical}-{cervical + 1}",
         "lobe": rng.choice(["frontal", "parietal", "temporal", "occipital"]),
+        "lung": rng.choice(LUNG_LOBES),
+        "rib": rng.choice(["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]),
+        "thoracic": f"T{rng.randrange(4, 13)}",
         "weeks": str(rng.randrange(12, 39)),
     }
 
@@ -62,12 +70,15 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
     if rng.random() < 0.2:
         rng.shuffle(topics)
     share = rng.choice([0.0, ABNORMAL, ABNORMAL, 1.6 * ABNORMAL])
-    for topic in topics:
+    alone = rng.randrange(len(topics)) if rng.random() < 0.35 else None
+    for place, topic in enumerate(topics):
         values = slots(rng) | ({"side": whole["side"]} if one_sided else {})
         values["weeks"] = whole["weeks"]
-        if rng.random() < share:
-            finding, point = rng.choice(topic["abnormal"])
+        if rng.random() < share if alone is None else place == alone:
+            finding, point = (_wording(rng, one) for one in rng.choice(topic["abnormal"]))
             findings.append(capital(finding.format(**values)))
+            if rng.random() < 0.3:
+                findings.append(rng.choice(topic.get("otherwise", [""])))
             points.append(capital(point.format(**values)))
         elif rng.random() < 0.85 or not findings:
             findings.append(rng.choice(topic["normal"]).format(**values))
@@ -78,9 +89,17 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
         text = "\n".join([opening, *findings] if opening else findings)
     if not points:
         return text, rng.choice(examination["negative"]).format(**whole)
+    if examination.get("ends_negative") and all(map(LASTING.search, points)):
+        if rng.random() < 0.7:
+            points.append(rng.choice(examination["negative"]))
+        return text, listed(rng, points)
     if len(points) > 1:
         points = [f"{number}. {point}" for number, point in enumerate(points, 1)]
     return text, "\n".join(points)
+
+
+def _wording(rng: random.Random, one: str | list[str]) -> str:
+    return one if isinstance(one, str) else rng.choice(one)
 
 
 def reports(count: int, seed: int = 0, name: str = "radiology") -> Iterator[dict[str, str]]:

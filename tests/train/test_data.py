@@ -25,6 +25,8 @@ def recipe(folder: Path, task: str = "radiology", **data) -> Recipe:
                 "train": [DataFile("train.jsonl")],
                 "validation": [DataFile("validation.jsonl")],
                 "source_weights": {},
+                "abnormal_weight": 1.0,
+                "silent_weight": 1.0,
                 **data,
             },
         ),
@@ -73,6 +75,24 @@ def test_files_have_weights_and_filters(tmp_path: Path) -> None:
     assert loaded.rows[1]["section"] == "chief complaint" and loaded.rows[1]["source"] == "more"
     assert loaded.dropped == {"source not asked for": 1, "section not asked for": 1}
     assert [file["rows"] for file in loaded.files] == [1, 1]
+
+
+def test_impressions_have_a_weight_by_what_they_tell(tmp_path: Path) -> None:
+    told = [
+        ("Stable cardiomegaly. No acute disease.", {"normal": False}),
+        ("No acute abnormality.", {"normal": False}),
+        ("Clear lungs.", {"normal": True}),
+        ("Pneumonia.", {}),
+        ("No fracture.", {}),
+    ]
+    rows = [
+        row(place, target=target, source="a", **more) for place, (target, more) in enumerate(told)
+    ]
+    write_rows(tmp_path / "train.jsonl", rows)
+    weights = {"source_weights": {"a": 2.0}, "abnormal_weight": 1.5, "silent_weight": 0.25}
+    assert load_train(recipe(tmp_path, **weights)).weights == [3.0, 0.5, 2.0, 3.0, 2.0]
+    weights["silent_weight"] = 0.0
+    assert load_train(recipe(tmp_path, **weights)).dropped == {"weight 0": 1}
 
 
 def test_the_same_pair_is_learned_once(tmp_path: Path) -> None:

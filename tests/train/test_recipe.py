@@ -171,6 +171,7 @@ def test_help_names_every_key() -> None:
         (["--evaluation.max_rows", "-5"], ["evaluation.max_rows", "above 0"]),
         (["--source_weights", "{meqsum: -1}"], ["the weight of meqsum", "below 0"]),
         (["--architecture", "causal", "--packing"], ["packing and architecture", "seq2seq"]),
+        (["--abnormal_weight", "2"], ["abnormal_weight", "radiology"]),
         (["--clusters", "1"], ["clusters", "at least 2"]),
         (["--input_feature", "modality"], ["input_feature", "{section}"]),
     ],
