@@ -38,11 +38,11 @@ LUNG_LOBES = [
 ]
 
 
-def slots(rng: random.Random) -> dict[str, str]:
+def slots(rng: random.Random, varied: bool = False) -> dict[str, str]:
     """A value for each slot of the grammar's sentences."""
     lumbar = rng.randrange(1, 5)
     cervical = rng.randrange(3, 7)
-    return {
+    values = {
         "side": rng.choice(["left", "right"]),
         "size": f"{rng.randrange(11, 62) / 10:.1f}",
         "mm": str(rng.randrange(3, 15)),
@@ -53,16 +53,20 @@ def slots(rng: random.Random) -> dict[str, str]:
         "cervical": f"C{cervical}",
         "cervical_level": f"C{cervical}-{cervical + 1}",
         "lobe": rng.choice(["frontal", "parietal", "temporal", "occipital"]),
-        "lung": rng.choice(LUNG_LOBES),
-        "rib": rng.choice(["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]),
-        "thoracic": f"T{rng.randrange(4, 13)}",
-        "weeks": str(rng.randrange(12, 39)),
     }
+    if varied:
+        ribs = ["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
+        values["lung"] = rng.choice(LUNG_LOBES)
+        values["rib"] = rng.choice(ribs)
+        values["thoracic"] = f"T{rng.randrange(4, 13)}"
+    values["weeks"] = str(rng.randrange(12, 39))
+    return values
 
 
 def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
     """(findings, impression) of one examination; each topic normal or abnormal."""
-    whole = slots(rng)  # the side that was examined is the whole report's
+    varied = examination.get("varied", False)
+    whole = slots(rng, varied)  # the side that was examined is the whole report's
     one_sided = "{side}" in " ".join(examination["opening"])
     findings: list[str] = []
     points: list[str] = []
@@ -70,14 +74,14 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
     if rng.random() < 0.2:
         rng.shuffle(topics)
     share = rng.choice([0.0, ABNORMAL, ABNORMAL, 1.6 * ABNORMAL])
-    alone = rng.randrange(len(topics)) if rng.random() < 0.35 else None
+    alone = rng.randrange(len(topics)) if varied and rng.random() < 0.35 else None
     for place, topic in enumerate(topics):
-        values = slots(rng) | ({"side": whole["side"]} if one_sided else {})
+        values = slots(rng, varied) | ({"side": whole["side"]} if one_sided else {})
         values["weeks"] = whole["weeks"]
         if rng.random() < share if alone is None else place == alone:
             finding, point = (_wording(rng, one) for one in rng.choice(topic["abnormal"]))
             findings.append(capital(finding.format(**values)))
-            if rng.random() < 0.3:
+            if varied and rng.random() < 0.3:
                 findings.append(rng.choice(topic.get("otherwise", [""])))
             points.append(capital(point.format(**values)))
         elif rng.random() < 0.85 or not findings:
@@ -89,7 +93,7 @@ def report(rng: random.Random, examination: dict[str, Any]) -> tuple[str, str]:
         text = "\n".join([opening, *findings] if opening else findings)
     if not points:
         return text, rng.choice(examination["negative"]).format(**whole)
-    if examination.get("ends_negative") and all(map(LASTING.search, points)):
+    if varied and all(map(LASTING.search, points)):
         if rng.random() < 0.7:
             points.append(rng.choice(examination["negative"]))
         return text, listed(rng, points)

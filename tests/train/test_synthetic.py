@@ -73,7 +73,7 @@ def test_a_report_s_impression_tells_what_is_not_normal_and_that_alone(name):
         lines = sentences(row["input"])
         seen = [f for f, mark in marks.items() if any(re.fullmatch(mark, line, re.IGNORECASE) for line in lines)]  # fmt: skip
         points = [re.sub(r"^\d\. ", "", line) for line in row["target"].split("\n")]
-        if seen and examination.get("ends_negative"):
+        if seen and examination.get("varied"):
             # Old findings may be followed by a negative sentence, on their line or after it.
             last = re.compile(
                 "(?:^| )(?:" + "|".join(map(re.escape, examination["negative"])) + ")$"
