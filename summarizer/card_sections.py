@@ -162,13 +162,20 @@ def _file_table(data: Mapping[str, Any]) -> str:
     return table(["split", "file", "rows", "SHA-256 begins"], rows) if rows else ""
 
 
+def _train_command(recipe: Mapping[str, Any]) -> str | None:
+    """What trains it again: first the adapter that it goes on from, which its recipe is named for."""
+    start = (recipe.get("adapter") or {}).get("init_from")
+    names = [str(start).rstrip("/").rpartition("/")[2]] if start else []
+    if not recipe.get("name"):
+        return None
+    return " && ".join(f"python -m train.run {name}" for name in [*names, recipe["name"]])
+
+
 def training(record: Record) -> str:
     run, parts = record.run, []
     if not run:
         return "There is no run.json beside these weights: how they were made is not recorded."
-    command = run.get("command") or (
-        f"python -m train.run {record.recipe['name']}" if record.recipe.get("name") else None
-    )
+    command = run.get("command") or _train_command(record.recipe)
     if command:
         parts.append(fence("bash", str(command)))
     facts = [

@@ -156,6 +156,18 @@ def test_the_same_files_give_the_same_card(adapter: Path) -> None:
     assert card(adapter) == card(adapter)
 
 
+def test_an_adapter_that_goes_on_from_another_says_both_commands(adapter: Path) -> None:
+    record = json.loads((adapter / "run.json").read_text())
+    record.pop("command", None)
+    record["recipe"] |= {"name": "radiology", "adapter": {"init_from": None}}
+    (adapter / "run.json").write_text(json.dumps(record))
+    assert "```bash\npython -m train.run radiology\n```" in card(adapter)
+    record["recipe"]["adapter"] = {"init_from": "models/radiology-start"}
+    (adapter / "run.json").write_text(json.dumps(record))
+    both = "python -m train.run radiology-start && python -m train.run radiology"
+    assert f"```bash\n{both}\n```" in card(adapter)
+
+
 def test_paths_of_the_machine_stay_at_home(adapter: Path) -> None:
     _change(adapter, "run.json", command="python -m train.run radiology")
     record = json.loads((adapter / "run.json").read_text())
