@@ -566,6 +566,37 @@ def test_long_targets_are_counted_and_told(train_now) -> None:
     assert "40 training targets are longer than max_target_tokens 8: cut, with no end mark." in out
 
 
+def test_weights_and_biases_are_told_when_asked_for(train_now, monkeypatch) -> None:
+    import importlib.util
+
+    import transformers.integrations
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "wandb" else real(name, *rest),
+    )
+    status, _, err = train_now(training__use_wandb=True)
+    assert status == 1 and "use_wandb needs wandb: run pip install wandb." in err
+
+    told: list[dict[str, Any]] = []
+
+    class Stub(transformers.TrainerCallback):
+        def on_log(self, *_: Any, logs: dict[str, Any], **__: Any) -> None:
+            told.append(logs)
+
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: real("json" if name == "wandb" else name, *rest),
+    )
+    monkeypatch.setattr(transformers.integrations, "WandbCallback", Stub)
+    assert train_now(training__max_steps=2)[0] == 0 and told == []
+    assert train_now("--fresh", training__use_wandb=True, training__max_steps=2)[0] == 0
+    assert any("loss" in logs for logs in told) and any("eval_loss" in logs for logs in told)
+
+
 # Several processes ------------------------------------------------------------------------------
 
 
