@@ -4,9 +4,9 @@ Half of the open chest films are normal, and the impression of many an abnormal 
 what was found: an adapter that has read them alone answers a consolidation with "no acute
 cardiopulmonary abnormality". So the sentences in which reports tell what is not normal, each with
 the point of the impression that comes from it, are put into reports of which every other sentence
-is normal. What the normal report says of the same thing is left out. Where what was found is old or of
-no consequence, the impression may end as the normal one's does ("Calcified granuloma. No acute
-disease."), as radiologists write it.
+is normal. What the normal report says of the same thing is left out. Where what was found is old
+or of no consequence, the impression may end as the normal one's does ("Calcified granuloma. No
+acute disease."), as radiologists write it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ _THINGS = [
         "vascularity vasculature vascular edema congestion",
     )
 ]
-
-
 _SAYS_LITTLE = frozenset(
     tokenize("change decreased increased stable unchanged prior compared exam quality limited")
 )
@@ -75,14 +73,13 @@ def findings(row: dict[str, Any]) -> Iterator[Finding]:
     if len(told) == len(points) == 1 and _agree(told[0], points[0]):
         yield Finding(told[0], points[0])
         return
-    for point in points:
+    for point in points if told else ():
         words = content_words(point).keys()
-        for sentence in sorted(
-            told, key=lambda s: len(words & content_words(s).keys()), reverse=True
-        )[:1]:
-            shared = len(words & content_words(sentence).keys())
-            if shared and shared >= SHARED * len(words) and _agree(sentence, point):
-                yield Finding(sentence, point)
+        shared = [len(words & content_words(sentence).keys()) for sentence in told]
+        most = max(shared)
+        sentence = told[shared.index(most)]
+        if most and most >= SHARED * len(words) and _agree(sentence, point):
+            yield Finding(sentence, point)
 
 
 def composed(rows: Sequence[dict[str, Any]], count: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -137,10 +134,10 @@ def listed(rng: random.Random, points: list[str]) -> str:
 def _put(rng: random.Random, normal: list[str], chosen: Sequence[Finding]) -> str:
     """The normal sentences with the findings where something was said of the same thing."""
     lines = [line for line in normal if not tells_abnormality(line)]
+    told = {finding.sentence for finding in chosen}
     for finding in chosen:
         places = [place for place, line in enumerate(lines) if _same(line, finding.sentence)]
         place = places[0] if places else rng.randrange(len(lines) + 1)
-        told = {one.sentence for one in chosen}
         lines = [line for number, line in enumerate(lines) if number not in places or line in told]
         lines.insert(min(place, len(lines)), finding.sentence)
     return " ".join(lines)
