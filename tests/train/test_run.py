@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -564,6 +565,28 @@ def test_long_targets_are_counted_and_told(train_now) -> None:
     status, out, _ = train_now(max_target_tokens=8, training__max_steps=1)
     assert status == 0
     assert "40 training targets are longer than max_target_tokens 8: cut, with no end mark." in out
+
+
+def test_a_terminal_shows_progress_speed_and_the_time_left(recipe_file) -> None:
+    import pty
+    import termios
+
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 160))
+    process = subprocess.Popen(
+        command(recipe_file()), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=follower
+    )
+    os.close(follower)
+    shown = b""
+    try:
+        while part := os.read(leader, 65536):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(leader)
+    assert process.wait() == 0
+    assert re.search(rb"\d\d:\d\d<\d\d:\d\d", shown), shown[-500:]
+    assert re.search(rb"loss \d+\.\d+, [\d,]+ tokens/s", shown), shown[-500:]
 
 
 def test_weights_and_biases_are_told_when_asked_for(train_now, monkeypatch) -> None:
