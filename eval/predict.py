@@ -364,6 +364,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-repeat-ngram-size", type=int, metavar="N", help="default: the adapter's"
     )
+    parser.add_argument(
+        "--end-bias",
+        type=float,
+        metavar="X",
+        help="on the end mark's logit; default: the adapter's",
+    )
 
 
 def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request:
@@ -372,7 +378,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--batch-size must be at least 1, not {arguments.batch_size}.")
     if not 0 <= arguments.workers <= 64:
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
-    names = ("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size")
+    names = ("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size", "end_bias")
     given = {name: getattr(arguments, name) for name in names}
     return Request(
         systems=tuple(systems),

@@ -40,8 +40,9 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     import torch
     from peft import PeftModel
 
-    from summarizer.backbone import load_backbone, resolve
+    from summarizer.backbone import generate_arguments, load_backbone, resolve
     from summarizer.generate import until_end
+    from summarizer.windows import joined
 
     task, decoding = _task_of(request, adapter)
     backbones = [load_backbone(request.backbone, request.device, request.dtype) for _ in range(2)]
@@ -49,9 +50,7 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
         backbones[1].model, resolve(adapter, "adapter")[0], autocast_adapter_dtype=False
     )
     adapted.to(backbones[1].model.dtype).eval()
-    settings = {key: value for key, value in decoding.to_dict().items() if value}
-    if decoding.num_beams == 1:
-        settings.pop("length_penalty", None)
+    settings = generate_arguments(decoding, backbones[0].ends)
     texts: dict[str, list[str]] = {}
     wall, cpu = time.perf_counter(), time.process_time()
     for name, backbone, model in (
@@ -60,14 +59,13 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     ):
         texts[name] = []
         for row in rows:
-            ids = torch.tensor([_ids(backbone, task, row)], device=backbone.model.device)
+            ids, mask = backbone.pad(_ids(backbone, task, row))
             with torch.inference_mode():
-                output = model.generate(
-                    input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, **settings
-                )
+                output = model.generate(input_ids=ids, attention_mask=mask, **settings)
             given = ids.shape[1] if backbone.kind == "causal" else 1
-            tokens, _ = until_end(output[0, given:].tolist(), backbone.ends)
-            texts[name].append(backbone.text_of(tokens))
+            made = [until_end(one, backbone.ends)[0] for one in output[:, given:].tolist()]
+            parts = [backbone.text_of(tokens) for tokens in made]
+            texts[name].append(joined(parts, task.output_style))
     return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
 
 
@@ -118,16 +116,19 @@ def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
     return task, replace(task.decoding, **(request.decoding or {}))
 
 
-def _ids(backbone: Any, task: Any, row: Row) -> list[int]:
+def _ids(backbone: Any, task: Any, row: Row) -> list[list[int]]:
+    """Token ids of a row's text, or of its windows."""
     from summarizer.backbone import chat_parts
     from summarizer.tasks import prompt_parts, segment_of
     from summarizer.text import check_input, cut_to
+    from summarizer.windows import parts_of
 
     before, after = prompt_parts(task, segment_of(task, row))
     if backbone.kind == "causal":
         before, after = chat_parts(backbone.tokenizer, before, after)
-    text = check_input(row["input"])
-    return cut_to(backbone.tokenizer, before, text, after, task.max_input_tokens)[0]
+    parts = parts_of(task, check_input(row["input"]))
+    limit = task.max_input_tokens
+    return [cut_to(backbone.tokenizer, before, part, after, limit)[0] for part in parts]
 
 
 def _rows(arguments: argparse.Namespace, task: str) -> list[Row]:

@@ -91,6 +91,7 @@ class EngineWriter:
             "backbone_sha256": weights_sha256(base_folder),
             "prompt": described.prompt,
             "max_input_tokens": described.max_input_tokens,
+            **windows_setting(described),
             "decoding": self._decoding.to_dict(),
             "device": self._engine.device.split(":")[0],
             "dtype": self._engine.dtype,
@@ -164,6 +165,7 @@ class ModelWriter:
                 "backbone_sha256": weights_sha256(self._backbone.path),
                 "prompt": self._task.prompt,
                 "max_input_tokens": self._task.max_input_tokens,
+                **windows_setting(self._task),
                 "decoding": self._decoding.to_dict(),
                 "device": first.device.type,
                 "dtype": str(first.dtype).removeprefix("torch."),
@@ -176,17 +178,19 @@ class ModelWriter:
     ) -> Iterator[Batch]:
         for places in batches_of(rows, batch_size):
             prepared = [self._prepare(rows[place]) for place in places]
-            texts = self._generate([ids for ids, _ in prepared])
+            made = iter(self._generate([ids for parts, _ in prepared for ids in parts]))
+            texts = [self._together([next(made) for _ in parts]) for parts, _ in prepared]
             yield [
                 (place, {self._name: Text(text, finish, unread)})
                 for place, (text, finish), (_, unread) in zip(places, texts, prepared, strict=True)
             ]
 
-    def _prepare(self, row: Row) -> tuple[list[int], int]:
-        """Token ids of the prompt, and how many words of the input it has no room for."""
+    def _prepare(self, row: Row) -> tuple[list[list[int]], int]:
+        """Token ids of the prompts (one a window), and how many words they have no room for."""
         from summarizer.backbone import chat_parts, without_special
         from summarizer.tasks import prompt_parts, segment_of
         from summarizer.text import check_input, cut_to
+        from summarizer.windows import parts_of
 
         text = check_input(row["input"])
         before, after = prompt_parts(self._task, segment_of(self._task, row))
@@ -197,28 +201,40 @@ class ModelWriter:
         if self._backbone.positions:
             written = self._decoding.max_new_tokens if self._backbone.kind == "causal" else 0
             limit = min(limit, self._backbone.positions - written)
-        ids, cut = cut_to(tokenizer, before, text, after, limit)
-        return ids, cut.words_unread if cut else 0
+        found = [
+            cut_to(tokenizer, before, part, after, limit) for part in parts_of(self._task, text)
+        ]
+        return [ids for ids, _ in found], sum(cut.words_unread for _, cut in found if cut)
+
+    def _together(self, parts: list[tuple[str, str]]) -> tuple[str, str]:
+        """Text and finish of a row, of those of its windows."""
+        from summarizer.windows import joined
+
+        ended = all(finish == "end" for _, finish in parts)
+        text = joined([text for text, _ in parts], self._task.output_style)
+        return text, "end" if ended else "length"
 
     def _generate(self, prompts: list[list[int]]) -> list[tuple[str, str]]:
         import torch
 
+        from summarizer.backbone import generate_arguments
         from summarizer.generate import until_end
 
         ids, mask = self._backbone.pad(prompts)
-        settings = {k: v for k, v in self._decoding.to_dict().items() if v}
-        if self._decoding.num_beams == 1:
-            settings.pop("length_penalty", None)
+        settings = generate_arguments(self._decoding, self._backbone.ends)
         with torch.inference_mode():
-            output = self._backbone.model.generate(
-                input_ids=ids, attention_mask=mask, do_sample=False, **settings
-            )
+            output = self._backbone.model.generate(input_ids=ids, attention_mask=mask, **settings)
         given = ids.shape[1] if self._backbone.kind == "causal" else 1
         found = []
         for row in output[:, given:].tolist():
             tokens, ended = until_end(row, self._backbone.ends)
             found.append((self._backbone.text_of(tokens), "end" if ended else "length"))
         return found
+
+
+def windows_setting(task: Any) -> dict[str, int]:
+    """What a task's reading in windows adds to the settings of its predictions, if it does."""
+    return {} if task.window_words is None else {"window_words": task.window_words}
 
 
 class FloorWriter:

@@ -155,6 +155,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         how += f", length penalty {decoding['length_penalty']}"
     if decoding.get("no_repeat_ngram_size"):
         how += f", no {decoding['no_repeat_ngram_size']}-gram twice"
+    if decoding.get("end_bias"):
+        how += f", end mark {decoding['end_bias']:+g}"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

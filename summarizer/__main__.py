@@ -354,6 +354,7 @@ def _as_json(task: Task, engine: Engine, pair: Pair) -> dict[str, Any]:
         "dtype": engine.dtype,
         "decoding": pair.decoding.to_dict(),
         "prompt": pair.prompt,
+        "windows": pair.windows,
         "cut": asdict(pair.cut) if pair.cut is not None else None,
         "base": asdict(pair.base),
         "lora": asdict(pair.lora),
@@ -376,6 +377,8 @@ def _as_text(task: Task, engine: Engine, pair: Pair) -> str:
         # a terminal obeys control characters: a model's text must not reach it with them
         shown = "".join(c for c in summary.text if c.isprintable() or c == "\n")
         parts.append(f"{shown or '(no text)'}\n")
+    if pair.windows > 1:
+        parts.append(f"Read in {pair.windows} windows, the parts put together.\n")
     if pair.cut is not None:
         cut = pair.cut
         parts.append(

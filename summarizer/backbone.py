@@ -11,10 +11,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from summarizer.tasks import Decoding
 
 # Folders named in settings and tasks ("models/base") are looked for from here too, so that the
 # commands work from any directory.
@@ -225,6 +227,24 @@ def chat_parts(tokenizer: Any, before: str, after: str) -> tuple[str, str]:
     whole = whole.removeprefix(tokenizer.bos_token or "")
     head, _, tail = whole.partition(mark)
     return head, tail
+
+
+def generate_arguments(decoding: Decoding, ends: Iterable[int]) -> dict[str, Any]:
+    """A decoding as transformers' `generate` takes it, of a model whose end marks are `ends`."""
+    arguments: dict[str, Any] = {
+        "num_beams": decoding.num_beams,
+        "max_new_tokens": decoding.max_new_tokens,
+        "do_sample": False,
+    }
+    if decoding.no_repeat_ngram_size:
+        arguments["no_repeat_ngram_size"] = decoding.no_repeat_ngram_size
+    if decoding.min_new_tokens:
+        arguments["min_new_tokens"] = decoding.min_new_tokens
+    if decoding.num_beams > 1:
+        arguments["length_penalty"] = decoding.length_penalty
+    if decoding.end_bias:
+        arguments["sequence_bias"] = [[[end], decoding.end_bias] for end in sorted(ends)]
+    return arguments
 
 
 def without_special(tokenizer: Any, text: str) -> str:

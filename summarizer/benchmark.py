@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from summarizer.backbone import ModelError, load_adapters, load_backbone
-from summarizer.generate import Engine, Pair
+from summarizer.backbone import ModelError, generate_arguments, load_adapters, load_backbone
+from summarizer.generate import Engine, Pair, until_end
 from summarizer.tasks import Decoding, Task
 from summarizer.text import sentences
+from summarizer.windows import joined
 
 # Findings of about 300 tokens, written for this benchmark.
 REPORT = """\
@@ -69,7 +70,7 @@ def benchmark(
         engine.task(task.name).decoding,
         **{name: value for name, value in changes.items() if value is not None},
     )
-    plain = _Plain(backbone, adapter, task.name, device, dtype)
+    plain = _Plain(backbone, adapter, task, device, dtype)
     # the input tokens of a text, and the decoding as the backbone's positions allow it
     given = engine._prepare(task.name, {"input": text, "section": section}, decoding)
     texts = _texts(text, rows)
@@ -79,7 +80,7 @@ def benchmark(
         return _watch(engine.stream(task.name, text, section=section, decoding=decoding))
 
     def theirs() -> tuple[list[str], float, float]:
-        return plain.one(given.ids, given.decoding)
+        return plain.one(given.rows, given.decoding)
 
     def ours_batch() -> list[list[str]]:
         found = dict(engine.batch(task.name, batch, decoding=decoding, batch_size=rows))
@@ -87,7 +88,7 @@ def benchmark(
 
     def theirs_batch() -> list[list[str]]:
         prepared = [engine._prepare(task.name, row, decoding) for row in batch]
-        return [plain.one(row.ids, row.decoding)[0] for row in prepared]
+        return [plain.one(row.rows, row.decoding)[0] for row in prepared]
 
     results: dict[str, list[tuple[list[str], float, float]]] = {"engine": [], "plain": []}
     for _ in range(repeat + 1):
@@ -119,7 +120,7 @@ def benchmark(
         "device": str(engine.device),
         "dtype": str(engine.dtype),
         "threads": torch.get_num_threads(),
-        "tokens": {"input": len(given.ids), "base": written[0], "lora": written[1]},
+        "tokens": {"input": sum(map(len, given.rows)), "base": written[0], "lora": written[1]},
         "repeat": repeat,
         "seconds": {
             label: {"engine": ours_time, "plain": theirs_time, "ratio": theirs_time / ours_time}
@@ -161,34 +162,33 @@ def _watch(stream: Any) -> tuple[list[str], float, float]:
 class _Plain:
     """Two models loaded apart, run one after the other."""
 
-    def __init__(self, backbone: str, adapter: str, task: str, device: str, dtype: str) -> None:
+    def __init__(self, backbone: str, adapter: str, task: Task, device: str, dtype: str) -> None:
+        self._style = task.output_style
         self._backbone = load_backbone(backbone, device, dtype)
-        self._tuned, _ = load_adapters(load_backbone(backbone, device, dtype), {task: adapter})
+        self._tuned, _ = load_adapters(load_backbone(backbone, device, dtype), {task.name: adapter})
         self.written = (0, 0)  # tokens of the last run, base and LoRA
 
-    def one(self, ids: Sequence[int], decoding: Decoding) -> tuple[list[str], float, float]:
-        """Both texts, seconds until both had a first token, seconds in all."""
+    def one(self, rows: list[list[int]], decoding: Decoding) -> tuple[list[str], float, float]:
+        """Both texts, seconds until both had a first token, seconds in all.
+
+        rows: the text's token ids, or those of its windows, which are one batch.
+        """
         import torch
 
         started = time.perf_counter()
-        input_ids, mask = self._backbone.pad([ids])
+        input_ids, mask = self._backbone.pad(rows)
         texts, written, first = [], [], 0.0
         for model in (self._backbone.model, self._tuned):
             clock = _FirstToken()
-            settings = decoding.to_dict()
+            settings = generate_arguments(decoding, self._backbone.ends)
             if decoding.num_beams == 1:
                 settings["streamer"] = clock
-                del settings["length_penalty"]
             with torch.inference_mode():
-                output = model.generate(
-                    input_ids=input_ids, attention_mask=mask, do_sample=False,
-                    **{name: value for name, value in settings.items() if value},
-                )  # fmt: skip
-            start = len(ids) if self._backbone.kind == "causal" else 1
-            tokens = [token for token in output[0, start:].tolist() if token not in
-                      self._backbone.ends]  # fmt: skip
-            texts.append(self._backbone.text_of(tokens))
-            written.append(len(tokens))
+                output = model.generate(input_ids=input_ids, attention_mask=mask, **settings)
+            start = input_ids.shape[1] if self._backbone.kind == "causal" else 1
+            made = [until_end(row, self._backbone.ends)[0] for row in output[:, start:].tolist()]
+            texts.append(joined([self._backbone.text_of(tokens) for tokens in made], self._style))
+            written.append(sum(map(len, made)))
             first = (clock.time or time.perf_counter()) - started
         self.written = (written[0], written[1])
         return texts, first, time.perf_counter() - started

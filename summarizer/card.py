@@ -221,7 +221,12 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     pin = f', revision="{revision}"' if revision else ""
     arguments = _generate_arguments(record.decoding)
     start = '[0, tokens["input_ids"].shape[1]:]' if causal else "[0]"
-    return code(f'''
+    words = record.recipe.get("window_words")
+    longer = (
+        f"\n\nA longer text is read in windows of about {words} words, one row each, and the parts "
+        "are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
+    )
+    snippet = code(f'''
         from peft import PeftModel
         from transformers import {auto}, AutoTokenizer
 
@@ -234,6 +239,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
         output = model.generate(**tokens, {arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
+    return snippet + longer if words else snippet
 
 
 # The card of the base --------------------------------------------------------------------------
@@ -367,13 +373,16 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
     }
     arguments = {"max_new_tokens": 128, **decoding}
     beams = arguments.get("num_beams", 1) > 1
-    return ", ".join(
+    shown = [
         f"{key}={arguments[key]!r}"
         for key in ("max_new_tokens", *neutral)
         if key in arguments
         and arguments[key] != neutral.get(key)
         and (beams or key != "length_penalty")
-    )
+    ]
+    if bias := arguments.get("end_bias"):
+        shown.append(f"sequence_bias=[[[tokenizer.eos_token_id], {bias!r}]]")
+    return ", ".join(shown)
 
 
 def _slug(name: Any) -> str:

@@ -2,7 +2,8 @@
 
 A batch of two rows, the same prompt twice, goes through PEFT's mixed batch: row one with
 "__base__", row two with the task's adapter. The columns therefore stream token by token together,
-and a stop ends both within a step. The text is that of two separate runs.
+and a stop ends both within a step. The text is that of two separate runs. A text that its task
+reads in windows (`summarizer.windows`) has a row for each window in both columns.
 
 Another engine can stand behind the same face: `load`, `stream`, `run`, `batch`, and the fields
 `backbone_name`, `adapters`, `device`, `dtype`.
@@ -29,6 +30,7 @@ from summarizer.backbone import (
     cpu_cores,
     file_sha256,
     fuse_activations,
+    generate_arguments,
     load_adapters,
     load_backbone,
     one_line,
@@ -37,6 +39,7 @@ from summarizer.backbone import (
 )
 from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
+from summarizer.windows import joined, parts_of
 
 __all__ = ["AdapterInfo", "Engine", "ModelError", "Pair", "Summary"]
 
@@ -61,14 +64,21 @@ class Summary:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both columns of one text, and what both saw: the cut if any, decoding and prompt."""
+    """Both columns of one text, and what both saw: the cut if any, decoding and prompt.
+
+    windows: in how many parts the text was read; the prompt then holds theirs, a blank line apart.
+    """
 
     base: Summary
     lora: Summary
     cut: Cut | None
     decoding: Decoding
     prompt: str
+    windows: int = 1
 
+
+# Of one text at most so many windows are read: with 160 words each, a visit of half an hour.
+MOST_WINDOWS = 32
 
 # Up to here both columns of a batch are one pass: their steps are taken together, which costs a
 # small model less than the rows that have ended already and wait for the other column. Beyond,
@@ -146,6 +156,10 @@ class Engine:
             raise ModelError(f"No adapter is loaded for the task {name!r} (loaded: {loaded}).")
         return self._tasks[name]
 
+    def set_windows(self, name: str, words: int | None) -> None:
+        """Read a task's texts in windows of about so many words from now on; None: whole."""
+        self._tasks[name] = replace(self.task(name), window_words=words)
+
     def record(self, task: str) -> dict[str, Any]:
         """What text of this task is made with: weights by hash, device, dtype and versions.
 
@@ -156,7 +170,8 @@ class Engine:
         import torch
         import transformers
 
-        info = self.adapters[task]
+        info, described = self.adapters[task], self.task(task)
+        windows = {"window_words": described.window_words} if described.window_words else {}
         return {
             "task": task,
             "backbone": self.backbone_name,
@@ -165,8 +180,9 @@ class Engine:
             "adapter": info.path,
             "adapter_revision": info.revision,
             "adapter_sha256": file_sha256(Path(info.path) / ADAPTER_WEIGHTS),
-            "prompt": self.task(task).prompt,
-            "max_input_tokens": self.task(task).max_input_tokens,
+            "prompt": described.prompt,
+            "max_input_tokens": described.max_input_tokens,
+            **windows,
             "device": self.device,
             "dtype": self.dtype,
             "versions": {
@@ -265,9 +281,29 @@ class Engine:
             text = without_special(self._backbone.tokenizer, text)
             before, after = chat_parts(self._backbone.tokenizer, before, after)
         decoding, limit = self._within_positions(decoding or task.decoding, task.max_input_tokens)
-        ids, cut = cut_to(self._backbone.tokenizer, before, text, after, limit)
-        read = text if cut is None else text[: len(text) - len(cut.unread_text)].rstrip()
-        return _Request(ids, before + read + after, cut, decoding)
+        parts = parts_of(task, text)
+        rows, prompts, cuts = [], [], []
+        for part in parts[:MOST_WINDOWS]:
+            ids, cut = cut_to(self._backbone.tokenizer, before, part, after, limit)
+            read = part if cut is None else part[: len(part) - len(cut.unread_text)].rstrip()
+            rows.append(ids)
+            prompts.append(before + read + after)
+            cuts.append(cut)
+        cut = self._cut_of(rows, cuts, parts[MOST_WINDOWS:])
+        return _Request(rows, "\n\n".join(prompts), cut, decoding)
+
+    def _cut_of(
+        self, rows: list[list[int]], cuts: list[Cut | None], unread: list[str]
+    ) -> Cut | None:
+        """What was not read of a text: the ends of its windows, and the windows past the last."""
+        if not unread and (len(cuts) == 1 or not any(cuts)):
+            return cuts[0]
+        read = sum(map(len, rows))
+        ends = [cut for cut in cuts if cut is not None]
+        rest = sum(len(self._backbone.tokenizer(part)["input_ids"]) for part in unread)
+        missed = sum(cut.tokens_total - cut.tokens_read for cut in ends) + rest
+        text = "\n".join([*(cut.unread_text for cut in ends), *unread])
+        return Cut(read, read + missed, text, len(text.split()))
 
     def _within_positions(self, decoding: Decoding, limit: int) -> tuple[Decoding, int]:
         """Decoding and input limit, held to the positions that the backbone has."""
@@ -285,9 +321,9 @@ class Engine:
     # --- one text, streaming ----------------------------------------------------------------
 
     def _stream(self, task: str, request: _Request, cancel: threading.Event) -> Iterator[Pair]:
-        columns = _Columns(self._backbone, request)
+        columns = _Columns(self._backbone, request, self.task(task).output_style)
         if not self._take_lock(cancel):
-            yield columns.final([[], []], stopped=True)
+            yield columns.final([[]] * 2 * len(request.rows), stopped=True)
             return
         # From here on the worker frees the lock, however the consumer fares: a slow browser must
         # not hold up the next request.
@@ -335,14 +371,12 @@ class Engine:
     ) -> None:
         """Generate both columns, in a thread of its own. Frees the lock that `_stream` took."""
         try:
-            ids, decoding = [request.ids], request.decoding
-            if self.adapters[task].mixes:
-                rows = self._generate(task, SYSTEMS, ids * 2, decoding, stops, arrivals)
-            else:
-                rows = [
-                    self._generate(task, (system,), ids, decoding, stops, arrivals)[0]
-                    for system in SYSTEMS
-                ]
+            passes = [SYSTEMS] if self.adapters[task].mixes else [(one,) for one in SYSTEMS]
+            rows = []
+            for systems in passes:
+                rows += self._generate(
+                    task, systems, request.rows, request.decoding, stops, arrivals
+                )
             last = _Arrival(rows=rows)
         except BaseException as error:  # noqa: BLE001 - it is raised in the consumer's thread
             last = _Arrival(error=error)
@@ -360,9 +394,11 @@ class Engine:
         cancel: threading.Event,
         systems: tuple[str, ...],
     ) -> Iterator[tuple[int, Pair]]:
-        for places in batches([len(request.ids) for request in requests], batch_size):
+        style = self.task(task).output_style
+        for places in batches([sum(map(len, one.rows)) for one in requests], batch_size):
             chunk = [requests[place] for place in places]
-            together = self.adapters[task].mixes and len(chunk) <= _MIXED_ROWS
+            prompts = [row for request in chunk for row in request.rows]
+            together = self.adapters[task].mixes and len(prompts) <= _MIXED_ROWS
             passes = [systems] if together else [(system,) for system in systems]
             found = {system: [Summary("", 0, 0.0, "stopped")] * len(chunk) for system in SYSTEMS}
             for columns in passes:
@@ -372,8 +408,8 @@ class Engine:
                 try:
                     rows = self._generate(
                         task,
-                        [system for system in columns for _ in chunk],
-                        [request.ids for request in chunk] * len(columns),
+                        columns,
+                        prompts,
                         chunk[0].decoding,  # of one task and one call: the same for all
                         (cancel,),
                     )
@@ -382,18 +418,22 @@ class Engine:
                 if cancel.is_set():
                     return
                 seconds = time.perf_counter() - started
-                for place, system in enumerate(columns):
-                    mine = rows[place * len(chunk) : (place + 1) * len(chunk)]
-                    found[system] = [self._summary(row, seconds) for row in mine]
+                made = iter(rows)
+                for system in columns:
+                    found[system] = [
+                        self._summary([next(made) for _ in request.rows], seconds, style)
+                        for request in chunk
+                    ]
             for place, request, base, lora in zip(
                 places, chunk, found["base"], found["lora"], strict=True
             ):
-                yield place, Pair(base, lora, request.cut, request.decoding, request.prompt)
+                yield place, request.pair(base, lora)
 
-    def _summary(self, row: list[int], seconds: float) -> Summary:
-        tokens, ended = until_end(row, self._backbone.ends)
-        text = self._backbone.text_of(tokens)
-        return Summary(text, len(tokens), seconds, "end" if ended else "length")
+    def _summary(self, rows: list[list[int]], seconds: float, style: str) -> Summary:
+        found = [until_end(row, self._backbone.ends) for row in rows]
+        text = joined([self._backbone.text_of(tokens) for tokens, _ in found], style)
+        finish = "end" if all(ended for _, ended in found) else "length"
+        return Summary(text, sum(len(tokens) for tokens, _ in found), seconds, finish)
 
     # --- the one place that runs the model --------------------------------------------------
 
@@ -401,36 +441,29 @@ class Engine:
         self,
         task: str,
         systems: Sequence[str],
-        rows: list[list[int]],
+        prompts: list[list[int]],
         decoding: Decoding,
         stops: tuple[threading.Event, ...],
         arrivals: queue.SimpleQueue[_Arrival] | None = None,
     ) -> list[list[int]]:
         """New tokens of each row, end marks and padding included. The lock must be held.
 
-        systems: of each row, "base" or "lora". arrivals: where a greedy run puts every step.
+        The rows are all prompts by the first of the systems ("base", "lora"), then all by the
+        next. arrivals: where a greedy run puts every step.
         """
         import torch
         from transformers import StoppingCriteriaList
 
-        input_ids, attention_mask = self._backbone.pad(rows)
-        settings: dict[str, Any] = {
-            "num_beams": decoding.num_beams,  # a direct argument, or PEFT does not see it
-            "max_new_tokens": decoding.max_new_tokens,
-            "do_sample": False,
-            "stopping_criteria": StoppingCriteriaList([_stop_criterion(stops)]),
-        }
-        if decoding.no_repeat_ngram_size:
-            settings["no_repeat_ngram_size"] = decoding.no_repeat_ngram_size
-        if decoding.min_new_tokens:
-            settings["min_new_tokens"] = decoding.min_new_tokens
-        if decoding.num_beams > 1:
-            settings["length_penalty"] = decoding.length_penalty
-        elif arrivals is not None:
-            settings["streamer"] = _streamer(systems, arrivals)
+        rows = [(system, place) for system in systems for place in range(len(prompts))]
+        input_ids, attention_mask = self._backbone.pad(prompts * len(systems))
+        # num_beams is a direct argument, or PEFT does not see it
+        settings = generate_arguments(decoding, self._backbone.ends)
+        settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
+        if decoding.num_beams == 1 and arrivals is not None:
+            settings["streamer"] = _streamer(rows, arrivals)
         mixed = "base" in systems and self.adapters[task].mixes
         if mixed or "lora" not in systems:
-            settings["adapter_names"] = [_BASE if name == "base" else task for name in systems]
+            settings["adapter_names"] = [_BASE if name == "base" else task for name, _ in rows]
         else:
             self._model.set_adapter(task, inference_mode=True)
         try:
@@ -451,19 +484,25 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Request:
-    """One text as the model is given it."""
+    """One text as the model is given it: token ids, one row for each of its windows."""
 
-    ids: list[int]
+    rows: list[list[int]]
     prompt: str
     cut: Cut | None
     decoding: Decoding
 
+    def pair(self, base: Summary, lora: Summary) -> Pair:
+        return Pair(base, lora, self.cut, self.decoding, self.prompt, len(self.rows))
+
 
 @dataclass(frozen=True)
 class _Arrival:
-    """From the worker to the consumer: a step's new token by system, the end, or an error."""
+    """From the worker to the consumer: a step's new tokens, the end, or an error.
 
-    tokens: Mapping[str, int] = field(default_factory=dict)
+    tokens: by system and window.
+    """
+
+    tokens: Mapping[tuple[str, int], int] = field(default_factory=dict)
     time: float = 0.0
     rows: list[list[int]] | None = None
     error: BaseException | None = None
@@ -472,45 +511,49 @@ class _Arrival:
 class _Columns:
     """Both columns of one request while they grow. Lives in the consumer's thread."""
 
-    def __init__(self, backbone: Backbone, request: _Request) -> None:
+    def __init__(self, backbone: Backbone, request: _Request, style: str) -> None:
         self.started = time.perf_counter()
         self._backbone = backbone
         self._request = request
-        self._tokens: dict[str, list[int]] = {system: [] for system in SYSTEMS}
-        self._ended: dict[str, float] = {}  # seconds, once the system's end mark has come
+        self._style = style
+        # by system and window
+        self._rows = [(one, place) for one in SYSTEMS for place in range(len(request.rows))]
+        self._tokens: dict[tuple[str, int], list[int]] = {row: [] for row in self._rows}
+        self._ended: dict[tuple[str, int], float] = {}  # seconds, once the end mark has come
 
     def add(self, arrival: _Arrival) -> None:
-        for system, token in arrival.tokens.items():
-            if system in self._ended:
+        for row, token in arrival.tokens.items():
+            if row in self._ended:
                 continue  # padding behind the end
             if token in self._backbone.ends:
-                self._ended[system] = arrival.time - self.started
+                self._ended[row] = arrival.time - self.started
             else:
-                self._tokens[system].append(token)
+                self._tokens[row].append(token)
 
     def growing(self) -> Pair:
         return self._pair("running")
 
     def final(self, rows: list[list[int]], *, stopped: bool) -> Pair:
-        for system, row in zip(SYSTEMS, rows, strict=True):
-            tokens, ended = until_end(row, self._backbone.ends)
-            self._tokens[system] = tokens
+        for row, made in zip(self._rows, rows, strict=True):
+            self._tokens[row], ended = until_end(made, self._backbone.ends)
             if ended:
-                self._ended.setdefault(system, time.perf_counter() - self.started)
+                self._ended.setdefault(row, time.perf_counter() - self.started)
         return self._pair("stopped" if stopped else "length")
 
     def _pair(self, unended: str) -> Pair:
         now = time.perf_counter() - self.started
-        base, lora = (
-            Summary(
-                self._backbone.text_of(self._tokens[system]),
-                len(self._tokens[system]),
-                self._ended.get(system, now),
-                "end" if system in self._ended else unended,
-            )
-            for system in SYSTEMS
+        base, lora = (self._column(system, now, unended) for system in SYSTEMS)
+        return self._request.pair(base, lora)
+
+    def _column(self, system: str, now: float, unended: str) -> Summary:
+        rows = [row for row in self._rows if row[0] == system]
+        ended = all(row in self._ended for row in rows)
+        return Summary(
+            joined([self._backbone.text_of(self._tokens[row]) for row in rows], self._style),
+            sum(len(self._tokens[row]) for row in rows),
+            max(self._ended[row] for row in rows) if ended else now,
+            "end" if ended else unended,
         )
-        return Pair(base, lora, self._request.cut, self._request.decoding, self._request.prompt)
 
 
 def _waiting(arrivals: queue.SimpleQueue[_Arrival]) -> list[_Arrival]:
@@ -523,7 +566,7 @@ def _waiting(arrivals: queue.SimpleQueue[_Arrival]) -> list[_Arrival]:
     return found
 
 
-def _streamer(systems: Sequence[str], arrivals: queue.SimpleQueue[_Arrival]) -> Any:
+def _streamer(rows: Sequence[tuple[str, int]], arrivals: queue.SimpleQueue[_Arrival]) -> Any:
     """A streamer that puts every step's tokens of all rows on a queue."""
     from transformers.generation.streamers import BaseStreamer
 
@@ -534,7 +577,7 @@ def _streamer(systems: Sequence[str], arrivals: queue.SimpleQueue[_Arrival]) -> 
             if not self.prompt_seen:  # the first call brings the start mark, or the prompt
                 self.prompt_seen = True
                 return
-            tokens = dict(zip(systems, value.tolist(), strict=True))
+            tokens = dict(zip(rows, value.tolist(), strict=True))
             arrivals.put(_Arrival(tokens, time.perf_counter()))
 
         def end(self) -> None:

@@ -230,4 +230,6 @@ def decoding_words(decoding: Decoding) -> str:
     how = "greedy" if decoding.num_beams == 1 else f"{decoding.num_beams} beams"
     if decoding.no_repeat_ngram_size:
         how += f", no {_count(decoding.no_repeat_ngram_size, 'token')} in a row twice"
+    if decoding.end_bias:
+        how += f", end mark {decoding.end_bias:+g}"
     return f"{how}, at most {_count(decoding.max_new_tokens, 'token')}"

@@ -25,7 +25,8 @@ class Decoding:
 
     num_beams: 1 is greedy. max_new_tokens: most tokens written. length_penalty: exponent on a
     beam's length (beams only). no_repeat_ngram_size: no n-gram of this size twice, 0 is off.
-    min_new_tokens: least tokens written, 0 is off.
+    min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
+    step: above 0 texts end earlier, below 0 later.
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -35,6 +36,7 @@ class Decoding:
     length_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
     min_new_tokens: int = 0
+    end_bias: float = 0.0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -48,11 +50,12 @@ class Decoding:
                 raise ValueError(
                     f"{name} must be a whole number from {low} to {high}, not {value!r}."
                 )
-        penalty = self.length_penalty
-        is_number = isinstance(penalty, (int, float)) and not isinstance(penalty, bool)
-        if not is_number or not -10.0 <= penalty <= 10.0:  # the comparison also refuses NaN
-            raise ValueError(f"length_penalty must be a number from -10 to 10, not {penalty!r}.")
-        object.__setattr__(self, "length_penalty", float(penalty))
+        for name in ("length_penalty", "end_bias"):
+            value = getattr(self, name)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not -10.0 <= value <= 10.0:  # the comparison also refuses NaN
+                raise ValueError(f"{name} must be a number from -10 to 10, not {value!r}.")
+            object.__setattr__(self, name, float(value))
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(
                 f"min_new_tokens ({self.min_new_tokens}) must not be above "
@@ -92,6 +95,8 @@ class Task:
     sections: tuple[tuple[str, str], ...] = ()  # (canonical name, label shown)
     # The field of a row that stands in {section}; None: its section, where the task has sections.
     segment: str | None = None
+    # A longer text is read in windows of about so many words (summarizer.windows); None: whole.
+    window_words: int | None = None
 
 
 # Section codes of MTS-Dialog (Ben Abacha et al., EACL 2023) and ACI-Bench (Yim et al., 2023),
@@ -241,7 +246,7 @@ def build_prompt(task: Task, text: str, section: str | None = None) -> str:
 def for_run(task: Task, run: dict[str, Any] | None) -> Task:
     """The task as an adapter was trained on it: prompt, limits and decoding of its run record.
 
-    Reads `prompt`, `prompt_without_section`, `max_input_tokens`, `decoding` and
+    Reads `prompt`, `prompt_without_section`, `max_input_tokens`, `window_words`, `decoding` and
     `scaling.input_feature` of `run["recipe"]`, each where it is there and not null. Raises
     ValueError with one sentence for a value that cannot be used.
     """
@@ -253,8 +258,9 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
         # A recipe with one prompt and no section in it has the same prompt for both cases.
         without = without or re.sub(r"\s*\{section\}", "", recipe["prompt"])
         changes["prompt_without_section"] = _checked_template(without)
-    if recipe.get("max_input_tokens") is not None:
-        changes["max_input_tokens"] = _checked_length(recipe["max_input_tokens"])
+    for key in ("max_input_tokens", "window_words"):
+        if recipe.get(key) is not None:
+            changes[key] = _checked_length(key, recipe[key])
     changes["segment"] = (recipe.get("scaling") or {}).get("input_feature") or None
     decoding = recipe.get("decoding") or {}
     changes["decoding"] = Decoding.from_dict(
@@ -264,10 +270,10 @@ def for_run(task: Task, run: dict[str, Any] | None) -> Task:
     return replace(task, **changes)
 
 
-def _checked_length(tokens: Any) -> int:
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
-        raise ValueError(f"max_input_tokens is {tokens!r}: it must be a whole number above 0.")
-    return tokens
+def _checked_length(key: str, length: Any) -> int:
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+        raise ValueError(f"{key} is {length!r}: it must be a whole number above 0.")
+    return length
 
 
 def _checked_template(template: str) -> str:

@@ -225,6 +225,10 @@ class TaskTab:
                         value=decoding.max_new_tokens,
                         step=1,
                         label="Longest summary, in tokens",
+                        info=None
+                        if task.window_words is None
+                        else f"Of each window: more than {task.window_words} words are read in "
+                        "windows, and what they say is put together.",
                     )
                     self.beams = gr.Slider(
                         1,
@@ -350,7 +354,10 @@ class TaskTab:
             line = markup.status("stopped", "Stopped: both columns ended here.")
         else:
             seconds = max(pair.base.seconds, pair.lora.seconds)
-            line = markup.status("done", f"Done: both columns in {seconds:.1f} s, in one pass.")
+            over = f" over {pair.windows} windows of the text" if pair.windows > 1 else ""
+            line = markup.status(
+                "done", f"Done: both columns in {seconds:.1f} s, in one pass{over}."
+            )
             if example:
                 rouge = _case(example, pair).rouge
         view = markup.results(self.titles, pair, example, rouge, waiting="No text.")

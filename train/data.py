@@ -17,13 +17,15 @@ from typing import Any
 from eval.clinical import tells_abnormality
 from summarizer.tasks import Task, for_run, get_task, section_name, segment_of
 from summarizer.text import clean
+from summarizer.windows import turns_of
 from train.compose import composed
 from train.errors import DataError
-from train.excerpts import excerpts, turns_of
+from train.excerpts import excerpts
 from train.masks import without_masks
 from train.recipe import Data, DataFile, Recipe
 from train.scaling import augment
 from train.support import supported
+from train.windows import windowed
 
 
 @dataclass
@@ -61,6 +63,8 @@ def load_train(recipe: Recipe) -> Rows:
             weight = file.weight
             weight *= data.source_weights.get(row["source"], 1.0)
             weight *= data.section_weights.get(row.get("section") or "", 1.0)
+            if not row["target"]:
+                weight *= data.silent_windows
             if recipe.task == "radiology":
                 weight *= _clinical_weight(data, row)
             if weight <= 0:
@@ -97,6 +101,14 @@ def load_validation(recipe: Recipe) -> Rows:
     loaded.weights = [1.0] * len(loaded.rows)
     _refuse_empty(loaded, "validation", data.validation)
     return loaded
+
+
+def windows_of(recipe: Recipe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows as the recipe's model is trained to read them: whole, or in windows."""
+    if recipe.window_words is None:
+        return rows
+    share = next((f.windowed for f in recipe.data.train if f.windowed is not None), 1.0)
+    return [part for row in rows for part in windowed(row, recipe.window_words, share)] or rows
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -165,6 +177,10 @@ def _read(
             parts = list(excerpts(row, file.excerpts))
             if not parts:
                 loaded.dropped["no turns bear a sentence out"] += 1
+        elif masks_dropped and file.windowed is not None:
+            parts = list(windowed(row, recipe.window_words or 0, file.windowed))
+            if not parts:
+                loaded.dropped["target not borne out by its input"] += 1
         kept += len(parts)
         yield from parts
     loaded.files.append({"name": path.name, "sha256": file_sha256(path), "rows": kept})

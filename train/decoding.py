@@ -4,9 +4,12 @@ Run as:
 
     python -m train.decoding models/radiology
 
-Every candidate generates from the same rows; the recipe's metric decides. Of those within `TIE` of
-the best, which so few rows cannot tell apart, the plainest search with the strictest ban is taken:
-its texts run in loops least. Beams are not among the candidates by default: the
+Every candidate generates from the same rows; the recipe's metric decides. First the ban on repeated
+n-grams is chosen, and, where lengths are named (--windows 30 40 50), in windows of how many words a
+longer text is read (`summarizer.windows`); then, with these, the bias on the end mark: what was
+learned from others' texts ends too late or too early. Of those within `TIE` of the best, which so few rows cannot tell apart, the
+plainest search with the strictest ban and the smallest bias is taken: its texts run in loops least.
+Beams are not among the candidates by default: the
 page shows text token by token, and four beams take several times as long on two cores (--beams 4
 tries them all the same). What was tried, with its scores, stands in run.json under
 `decoding_tried`; the engine reads `recipe.decoding` from there.
@@ -30,6 +33,7 @@ from train.strict import build
 
 BANS = (0, 3, 4, 6)  # no n-gram of so many tokens twice; 0 is no ban
 
+BIASES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)  # on the end mark; without one is tried first
 TIE = 0.2  # points of the metric
 
 
@@ -46,15 +50,25 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     """The candidate that is taken of those tried, each with its `decoding` and its scores."""
     top = max(one[metric] for one in tried)
 
-    def order(one: dict[str, Any]) -> tuple[int, int]:
-        ban = one["decoding"]["no_repeat_ngram_size"]
-        return one["decoding"]["num_beams"], ban or max(BANS) + 1
+    def order(one: dict[str, Any]) -> tuple[int, int, float]:
+        decoding = one["decoding"]
+        ban = decoding["no_repeat_ngram_size"] or max(BANS) + 1
+        return decoding["num_beams"], ban, abs(decoding["end_bias"])
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
 
 
-def choose(adapter: Path, beams: Sequence[int] = ()) -> dict[str, Any]:
+def choose(
+    adapter: Path,
+    beams: Sequence[int] = (),
+    windows: Sequence[int] = (),
+    biases: Sequence[float] = BIASES,
+    average: str | None = None,
+) -> dict[str, Any]:
     """Try the candidates, write the best into run.json, return the record.
+
+    Args:
+        average: over "rows" or "sources", in place of the recipe's.
 
     Raises:
         UserError: there is no run record, or its recipe has no validation rows.
@@ -74,14 +88,15 @@ def choose(adapter: Path, beams: Sequence[int] = ()) -> dict[str, Any]:
         raise UserError(f"{path} holds no recipe of this version: {fault}") from None
     rows = load_validation(recipe)
     engine = Engine.load(pinned(recipe), {recipe.task: str(adapter)})
-    evaluation = recipe.evaluation
+    evaluation = replace(recipe.evaluation, average=average or recipe.evaluation.average)
     # text is compared here, so a recipe that goes by the loss is taken at ROUGE-L
     metric = "rougeL" if evaluation.metric == "loss" else evaluation.metric
     greedy = Decoding.from_dict(
-        {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
+        {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0, "end_bias": 0.0}
     )
-    tried: list[dict[str, Any]] = []
-    for decoding in candidates(greedy, beams):
+
+    def tried_on(decoding: Decoding, words: int | None) -> dict[str, Any]:
+        engine.set_windows(recipe.task, words)
         texts = [""] * len(rows.rows)
         pairs = engine.batch(
             recipe.task, rows.rows, decoding=decoding, batch_size=16, systems=["lora"]
@@ -92,20 +107,30 @@ def choose(adapter: Path, beams: Sequence[int] = ()) -> dict[str, Any]:
         found = summarise(
             evaluation, [row.get("source", "") for row in rows.rows], score(targets, texts)
         )
-        tried.append({"decoding": decoding.to_dict(), **found})
         print(
-            f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram: "
+            f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
+            f"end mark {decoding.end_bias:+g}, {f'windows of {words} words' if words else 'whole'}: "
             f"{metric} {found[metric]:.2f}; {line(found)}",
             flush=True,
         )
+        return {"decoding": decoding.to_dict(), "window_words": words, **found}
+
+    lengths = (None, *windows) if windows else (recipe.window_words,)
+    tried = [
+        tried_on(decoding, words) for words in lengths for decoding in candidates(greedy, beams)
+    ]
     best = chosen(tried, metric)
-    record["recipe"]["decoding"] = best["decoding"]
+    unbiased = Decoding.from_dict(best["decoding"])
+    tried += [tried_on(replace(unbiased, end_bias=b), best["window_words"]) for b in biases]
+    best = chosen(tried, metric)
+    record["recipe"] |= {"decoding": best["decoding"], "window_words": best["window_words"]}
     record["decoding_tried"] = tried
     whole = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     new = path.with_suffix(".json.new")
     new.write_text(whole, encoding="utf-8")
     os.replace(new, path)
-    print(f"chosen, by {metric} on validation: {best['decoding']}")
+    read = f", windows of {best['window_words']} words" if best["window_words"] else ""
+    print(f"chosen, by {metric} on validation: {best['decoding']}{read}")
     return record
 
 
@@ -115,9 +140,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("adapter", type=Path, help="folder of a trained adapter")
     parser.add_argument("--beams", type=int, nargs="*", default=[], help="also so many beams")
+    parser.add_argument(
+        "--windows", type=int, nargs="*", default=[], help="also windows of so many words"
+    )
+    parser.add_argument(
+        "--biases", type=float, nargs="*", default=BIASES, help="on the end mark, beside none"
+    )
+    parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
     options = parser.parse_args(arguments)
     try:
-        choose(options.adapter, options.beams)
+        choose(options.adapter, options.beams, options.windows, options.biases, options.average)
     except (UserError, RuntimeError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1

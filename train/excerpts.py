@@ -10,16 +10,15 @@ summarization of doctor-patient conversations", divide conversations and notes l
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from eval.faults import content_words, numbers
 from eval.rouge import tokenize
 from summarizer.text import sentences
+from summarizer.windows import turns_of
 from train.support import FORM_WORDS, borne_out, is_heading, without_asides
 
-SPEAKER = re.compile(r"(?:(?<=\s)|^)(?:(?:Doctor|Patient|Guest_\w+):|\[(?:doctor|patient)\])\s")
 LEFT_OUT = frozenset({"full_note"})  # sections whose parts are rows of their own
 MOST_WORDS = 300  # of an excerpt: turns of a whole visit can be a page each
 MOST_TURNS = 8  # of the turns that bear a sentence out
@@ -43,7 +42,7 @@ def excerpts(row: dict[str, Any], share: float) -> Iterator[dict[str, Any]]:
     traced = [
         (window, sentence)
         for sentence in _sentences(row["target"], row["input"])
-        if (window := _window(sentence, turns, known, share)) is not None
+        if (window := bearing_turns(sentence, turns, known, share)) is not None
     ]
     seen: set[tuple[int, int]] = set()
     for (first, last), _ in traced:
@@ -62,17 +61,6 @@ def excerpts(row: dict[str, Any], share: float) -> Iterator[dict[str, Any]]:
         }
 
 
-def turns_of(conversation: str) -> list[str]:
-    """The turns, one each; a conversation on one line is divided where a speaker is named."""
-    lines = [line for line in conversation.split("\n") if line.strip()]
-    if len(lines) != 1:
-        return lines
-    starts = [found.start() for found in SPEAKER.finditer(conversation)]
-    edges = [0, *(start for start in starts if start), len(conversation)]
-    parts = (conversation[a:b].strip() for a, b in zip(edges, edges[1:], strict=False))
-    return [part for part in parts if part]
-
-
 def _sentences(target: str, source: str) -> Iterator[str]:
     said = numbers(source)
     for line in target.split("\n"):
@@ -81,7 +69,7 @@ def _sentences(target: str, source: str) -> Iterator[str]:
                 yield without_asides(sentence, source, said)
 
 
-def _window(
+def bearing_turns(
     sentence: str, turns: list[str], known: list[tuple[set[str], set[str]]], share: float
 ) -> tuple[int, int] | None:
     """The fewest turns in a row, [first, last), that bear the sentence out; with the answer where

@@ -57,6 +57,9 @@ class DataFile:
     # a few turns each, with the target sentences that they bear out to this share, in place of the
     # whole rows (train.excerpts)
     excerpts: float | None = None
+    # the windows of each conversation, with the target sentences that they bear out to this share;
+    # the recipe's window_words says how long they are (train.windows)
+    windowed: float | None = None
     # so many radiology reports composed of the file's, in place of them (train.compose)
     composed: int | None = None
 
@@ -78,6 +81,7 @@ class Data:
     # false) and whose impression tells none.
     abnormal_weight: float = 1.0
     silent_weight: float = 1.0
+    silent_windows: float = 1.0  # weight of windows of which the target says nothing
     max_source_share: float | None = None  # of an epoch's rows, in (0, 1]
     section_dropout: float = 0.0  # share of training rows shown without their section
     long_targets: Literal["cut", "drop"] = "cut"  # training targets past max_target_tokens
@@ -183,6 +187,7 @@ class Decoding:
     length_penalty: float | None = None
     no_repeat_ngram_size: int | None = None
     min_new_tokens: int | None = None
+    end_bias: float | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +204,8 @@ class Recipe:
     prompt_without_section: str | None = None
     max_input_tokens: int | None = None  # None: the task's
     max_target_tokens: int | None = None  # None: the task's max_new_tokens
+    # longer conversations are read in windows of so many words (summarizer.windows); None: whole
+    window_words: int | None = None
     decoding: Decoding = field(default_factory=Decoding)
     adapter: Adapter = field(default_factory=Adapter)
     data: Data = field(default_factory=Data)
@@ -300,6 +307,7 @@ def _check_ranges(recipe: Recipe) -> None:
         "max_minutes": training.max_minutes,
         "max_input_tokens": recipe.max_input_tokens,
         "max_target_tokens": recipe.max_target_tokens,
+        "window_words": recipe.window_words,
         "packed_tokens": recipe.data.packed_tokens,
         "evaluation.every_epochs": evaluation.every_epochs,
         "evaluation.batch_size": evaluation.batch_size,
@@ -327,10 +335,12 @@ def _check_ranges(recipe: Recipe) -> None:
             f"section_dropout is a share from 0 to 1, not {recipe.data.section_dropout}."
         )
     for file in recipe.data.train:
-        for key in ("supported", "excerpts"):
+        for key in ("supported", "excerpts", "windowed"):
             share = getattr(file, key)
             if share is not None and not 0 < share <= 1:
                 raise RecipeError(f"{key} of {file.path} is a share above 0, up to 1, not {share}.")
+        if file.windowed is not None and recipe.window_words is None:
+            raise RecipeError(f"windowed of {file.path} needs window_words: how long a window is.")
         if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
             raise RecipeError(
                 f"composed of {file.path} is a number of radiology reports, above 0, not "
@@ -339,11 +349,11 @@ def _check_ranges(recipe: Recipe) -> None:
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")
-    for key in ("abnormal_weight", "silent_weight"):
+    for key in ("abnormal_weight", "silent_weight", "silent_windows"):
         weight = getattr(recipe.data, key)
         if weight < 0:
             raise RecipeError(f"{key} must not be below 0, not {weight}.")
-        if weight != 1.0 and recipe.task != "radiology":
+        if key != "silent_windows" and weight != 1.0 and recipe.task != "radiology":
             raise RecipeError(
                 f"{key} is for the impressions of radiology reports, not for {recipe.task}."
             )

@@ -14,6 +14,7 @@ from typing import Any
 from summarizer.backbone import chat_parts, without_special
 from summarizer.tasks import Task, for_run, get_task, prompt_parts
 from summarizer.text import InputError, cut_to
+from summarizer.windows import parts_of
 from train.data import Rows
 from train.errors import DataError, RecipeError
 from train.recipe import Recipe
@@ -107,6 +108,11 @@ class Encoder:
         self.causal = recipe.architecture == "causal"
         self.max_target_tokens = recipe.max_target_tokens or self.task.decoding.max_new_tokens
         self.ends = answer_ends(tokenizer) if self.causal else [tokenizer.eos_token_id]
+
+    def inputs(self, row: dict[str, Any]) -> list[list[int]]:
+        """Token ids of the prompts that the engine makes of a row: one, or one a window."""
+        parts = parts_of(self.task, row["input"])
+        return [self.input(row | {"input": part})[0] for part in parts]
 
     def input(self, row: dict[str, Any], *, with_section: bool = True) -> tuple[list[int], int]:
         """Token ids of a row's prompt, cut as the engine cuts it; and how many were not read."""

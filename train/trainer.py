@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from summarizer.tasks import get_task
+from summarizer.windows import joined
 from train import selection
-from train.data import Rows
+from train.data import Rows, windows_of
 from train.errors import RunError
 from train.model import save_adapter
 from train.plan import RunPlan
@@ -89,9 +91,10 @@ class AdapterTrainer(Trainer):
         self.label_smoother = None
         encoder = Encoder(recipe, tokenizer)
         self.ends = encoder.ends
-        self.validation = [
-            (row, Example(encoder.input(row)[0], encoder.target(row["target"])[0]))
-            for row in validation.rows
+        self.validation = [(row, encoder.inputs(row)) for row in validation.rows]
+        self.examples = [  # what the validation loss is of
+            Example(encoder.input(row)[0], encoder.target(row["target"])[0])
+            for row in windows_of(recipe, validation.rows)
         ]
 
     # --- the run ---------------------------------------------------------------------------------
@@ -219,10 +222,13 @@ class AdapterTrainer(Trainer):
         recipe, rank = self.recipe, self.args.process_index
         processes = self.args.world_size
         share = self.validation[rank::processes]
-        prompts = [example.input_ids for _, example in share]
+        prompts = [prompt for _, parts in share for prompt in parts]
         # Under FSDP the processes need each other in every batch: all have as many prompts.
-        missing = math.ceil(len(self.validation) / processes) - len(share)
-        prompts += [self.validation[0][1].input_ids] * missing
+        most = max(
+            sum(len(parts) for _, parts in self.validation[other::processes])
+            for other in range(processes)
+        )
+        prompts += [self.validation[0][1][0]] * (most - len(prompts))
         with self.compute_loss_context_manager(), selection.whole(self.model):
             texts = selection.generate(
                 self.accelerator.unwrap_model(self.model),
@@ -237,7 +243,10 @@ class AdapterTrainer(Trainer):
                 synced_gpus=self.is_fsdp_enabled,
                 eos_token_id=self._stops(),
             )
-        found = selection.score([row["target"] for row, _ in share], texts[: len(share)])
+        told = iter(texts)
+        style = get_task(recipe.task).output_style
+        whole = [joined([next(told) for _ in parts], style) for _, parts in share]
+        found = selection.score([row["target"] for row, _ in share], whole)
         sources = [row["source"] for row, _ in share]
         pairs = self._gathered(list(zip(sources, found, strict=True)))
         return selection.summarise(
@@ -258,7 +267,7 @@ class AdapterTrainer(Trainer):
 
     def validation_loss(self) -> float:
         """Mean cross-entropy of an answer token over the validation rows."""
-        examples = sorted((example for _, example in self.validation), key=len)
+        examples = sorted(self.examples, key=len)
         size = self.recipe.evaluation.batch_size
         # Logits of every answer token are held at once: long answers go in smaller batches.
         longest = max(len(example.labels) for example in examples)

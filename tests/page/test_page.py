@@ -180,6 +180,15 @@ def test_what_was_not_read_is_told(site, visit):
     assert len(unread.split()) == int(words[1].replace(",", ""))
 
 
+def test_a_whole_visit_is_read_in_windows_and_told_so(site, visit):
+    visitor = visit(site.url)
+    visitor.open("dialogue")
+    longest = max((row["input"] for row in examples("dialogue")), key=len)
+    told = re.search(r"in one pass over (\d+) windows of the text", visitor.run(longest))
+    assert 3 <= int(told[1]) <= 12
+    assert visitor.find(".cut").count() == 0  # every turn was read
+
+
 def test_a_text_that_is_read_whole_has_no_such_report(site, visit):
     visitor = visit(site.url)
     visitor.run("The lungs are clear. The heart is of normal size.")

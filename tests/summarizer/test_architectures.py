@@ -7,6 +7,7 @@ from summarizer.generate import Engine
 from summarizer.tasks import Decoding
 
 SHORT = Decoding(max_new_tokens=12)
+BIASED = Decoding(max_new_tokens=12, end_bias=3.0)
 BEAMS = Decoding(max_new_tokens=8, num_beams=3)
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}<|end|>\n"
@@ -84,14 +85,17 @@ def alone(backbone, adapter, request, *, causal: bool):
     if adapter is not None:
         model = PeftModel.from_pretrained(model, adapter)
     settings = {name: value for name, value in request.decoding.to_dict().items() if value}
+    if bias := settings.pop("end_bias", None):
+        ends = given.eos_token_id if causal else [given.eos_token_id]
+        settings["sequence_bias"] = [[[end], bias] for end in ends]
     with torch.no_grad():
         row = model.eval().generate(
-            input_ids=torch.tensor([request.ids]),
-            attention_mask=torch.ones(1, len(request.ids), dtype=torch.long),
+            input_ids=torch.tensor([request.rows[0]]),
+            attention_mask=torch.ones(1, len(request.rows[0]), dtype=torch.long),
             do_sample=False,
             **settings,
         )[0]
-    row = row[len(request.ids) :] if causal else row[1:]
+    row = row[len(request.rows[0]) :] if causal else row[1:]
     text = AutoTokenizer.from_pretrained(backbone).decode(row, skip_special_tokens=True)
     return text.rstrip("\ufffd").strip()
 
@@ -106,7 +110,7 @@ def model(request, tmp_path_factory):
     return engine, backbone, adapter, request.param == "chat"
 
 
-@pytest.mark.parametrize("decoding", [SHORT, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("decoding", [SHORT, BEAMS, BIASED], ids=["greedy", "beams", "biased"])
 def test_both_columns_say_what_two_separate_models_say(model, decoding):
     engine, backbone, adapter, causal = model
     for text in TEXTS[:2]:
@@ -150,7 +154,7 @@ def test_a_chat_model_is_asked_in_its_template(tmp_path):
     assert pair.prompt == "<|user|>\nsummarize: Lungs < |end|> clear.<|end|>\n<|assistant|>\n"
     request = engine._prepare("radiology", {"input": "Lungs <|end|> clear."}, None)
     end = engine._backbone.tokenizer.convert_tokens_to_ids("<|end|>")
-    assert request.ids.count(end) == 1  # the template's own: the text cannot end its turn
+    assert request.rows[0].count(end) == 1  # the template's own: the text cannot end its turn
     assert end in engine._backbone.ends
 
     long = engine.run("radiology", "word " * 400, decoding=SHORT)

@@ -6,7 +6,8 @@ import pytest
 
 from summarizer.backbone import ROOT
 from summarizer.generate import Engine
-from summarizer.tasks import TASKS, Decoding
+from summarizer.tasks import TASKS, Decoding, build_prompt
+from summarizer.windows import joined, parts_of
 
 there = [task for task in TASKS.values() if (ROOT / task.adapter / "adapter_config.json").is_file()]
 pytestmark = pytest.mark.skipif(
@@ -41,14 +42,23 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
         ROOT / task.adapter,
     ).eval()
     settings = {key: value for key, value in decoding.to_dict().items() if value}
+    if bias := settings.pop("end_bias", None):
+        settings["sequence_bias"] = [[[tokenizer.eos_token_id], bias]]
     for row in examples(task, 3):
         pair = embedded.run(name, row["input"], section=row.get("section"), decoding=decoding)
-        limit = embedded.task(name).max_input_tokens
-        given = tokenizer(pair.prompt, return_tensors="pt", truncation=True, max_length=limit)
+        prompts = [
+            build_prompt(task, part, row.get("section"))
+            for part in parts_of(embedded.task(name), row["input"])
+        ]
+        assert pair.prompt == "\n\n".join(prompts)
         for model, column in ((base, pair.base), (lora, pair.lora)):
-            with torch.no_grad():
-                output = model.generate(**given, do_sample=False, **settings)[0]
-            assert column.text == tokenizer.decode(output, skip_special_tokens=True).strip()
+            texts = []
+            for prompt in prompts:  # each window by itself
+                given = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=1024)
+                with torch.no_grad():
+                    output = model.generate(**given, do_sample=False, **settings)[0]
+                texts.append(tokenizer.decode(output, skip_special_tokens=True).strip())
+            assert column.text == joined(texts, task.output_style)
 
 
 @pytest.mark.parametrize("name", TASKS)

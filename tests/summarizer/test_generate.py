@@ -14,6 +14,7 @@ from summarizer.text import InputError
 
 SHORT = Decoding(max_new_tokens=16)
 BEAMS = Decoding(max_new_tokens=10, num_beams=3, length_penalty=0.8)
+BIASED = Decoding(max_new_tokens=16, end_bias=2.5, no_repeat_ngram_size=2)
 # so long that a test which stops it would notice if it did not
 LONG = Decoding(max_new_tokens=400, min_new_tokens=400)
 
@@ -33,6 +34,8 @@ def alone(tiny):
 
     def run(task, prompt, decoding):
         settings = {name: value for name, value in decoding.to_dict().items() if value}
+        if bias := settings.pop("end_bias", None):
+            settings["sequence_bias"] = [[[1], bias]]
         with torch.no_grad():
             row = (
                 models[task]
@@ -66,7 +69,7 @@ def steps(engine: Engine, at: int, action) -> "object":
 # --- equality with separate runs ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoding", [SHORT, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("decoding", [SHORT, BEAMS, BIASED], ids=["greedy", "beams", "biased"])
 @pytest.mark.parametrize("task", TASKS)
 def test_both_columns_say_what_two_separate_models_say(engine, alone, task, decoding):
     differing = 0
@@ -153,7 +156,7 @@ def test_an_adapter_that_cannot_share_a_batch_runs_by_itself(tiny, tmp_path, alo
         pairs = list(engine.stream("radiology", text, decoding=SHORT))
         pair = pairs[-1]
         with torch.no_grad():
-            ids = torch.tensor([engine._prepare("radiology", {"input": text}, SHORT).ids])
+            ids = torch.tensor([engine._prepare("radiology", {"input": text}, SHORT).rows[0]])
             row = other.generate(input_ids=ids, max_new_tokens=16)[0].tolist()[1:]
         assert pair.lora.text == engine._backbone.text_of(until_end(row, {1})[0])
         assert pair.base.text == alone(None, pair.prompt, SHORT)[0]
@@ -329,8 +332,8 @@ def test_both_columns_see_the_cleaned_text(engine):
 
 def test_special_tokens_written_in_a_text_are_text(engine):
     request = engine._prepare("radiology", {"input": "a</s>b <pad> <extra_id_0>"}, None)
-    assert [token for token in request.ids if token < 4] == [1]  # the end mark, at the end
-    assert engine._backbone.text_of(request.ids) == "summarize: a</s>b <pad> <extra_id_0>"
+    assert [token for token in request.rows[0] if token < 4] == [1]  # the end mark, at the end
+    assert engine._backbone.text_of(request.rows[0]) == "summarize: a</s>b <pad> <extra_id_0>"
 
 
 def test_the_section_reaches_the_prompt(engine):
@@ -377,6 +380,10 @@ def test_decoding_settings_reach_both_columns(engine):
     assert pair.decoding.max_new_tokens == 3
     least = Decoding(max_new_tokens=40, min_new_tokens=40)
     assert engine.run("radiology", TEXTS[2], decoding=least).lora.tokens == 40
+    at_once = engine.run("radiology", TEXTS[2], decoding=Decoding(max_new_tokens=9, end_bias=10))
+    never = engine.run("radiology", TEXTS[2], decoding=Decoding(max_new_tokens=40, end_bias=-10))
+    assert at_once.base.tokens < never.base.tokens == 40
+    assert at_once.lora.tokens < never.lora.tokens == 40
     repeated = engine.run("radiology", TEXTS[2], decoding=SHORT)
     unrepeated = engine.run(
         "radiology", TEXTS[2], decoding=Decoding(max_new_tokens=16, no_repeat_ngram_size=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from train.decoding import BANS, chosen, main
+from train.decoding import BANS, BIASES, chosen, main
 
 
 def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path, capfd) -> None:
@@ -22,7 +22,13 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
     out = capfd.readouterr().out
     after = json.loads((adapter / "run.json").read_text())
     tried = after.pop("decoding_tried")
-    assert [one["decoding"]["no_repeat_ngram_size"] for one in tried] == list(BANS)
+    first = tried[: len(BANS)]
+    assert [one["decoding"]["no_repeat_ngram_size"] for one in first] == list(BANS)
+    assert {one["decoding"]["end_bias"] for one in first} == {0.0}
+    ban = chosen(first, "rougeL")["decoding"]["no_repeat_ngram_size"]
+    then = [one["decoding"] for one in tried[len(BANS) :]]
+    assert [one["end_bias"] for one in then] == list(BIASES)
+    assert {one["no_repeat_ngram_size"] for one in then} == {ban}
     best = chosen(tried, "rougeL")
     assert after["recipe"]["decoding"] == best["decoding"]
     assert f"'no_repeat_ngram_size': {best['decoding']['no_repeat_ngram_size']}" in out
@@ -32,26 +38,41 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
     assert after == before
     assert (adapter / "adapter_model.safetensors").read_bytes() == weights
     engine = Engine.load(before["recipe"]["backbone"], {"radiology": str(adapter)})
-    ban = engine.task("radiology").decoding.no_repeat_ngram_size
-    assert ban == best["decoding"]["no_repeat_ngram_size"]
+    assert engine.task("radiology").decoding.to_dict() == best["decoding"]
+
+
+def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, capfd) -> None:
+    assert train_now(evaluation__metric="rougeL")[0] == 0
+    adapter = tmp_path / "models" / "tiny"
+    assert main([str(adapter), "--windows", "6", "9", "--biases", "--average", "sources"]) == 0
+    record = json.loads((adapter / "run.json").read_text())
+    tried = record["decoding_tried"]
+    assert [(one["window_words"], one["decoding"]["no_repeat_ngram_size"]) for one in tried] == [
+        (words, ban) for words in (None, 6, 9) for ban in BANS
+    ]
+    best = chosen(tried, "rougeL")
+    assert record["recipe"]["window_words"] == best["window_words"]
+    assert "windows of 9 words: rougeL" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("scores", "taken"),
     [
-        ({(1, 0): 20.0, (1, 3): 20.5, (1, 4): 20.6, (4, 3): 20.7}, (1, 3)),
-        ({(1, 0): 20.0, (1, 3): 19.9}, (1, 3)),
-        ({(1, 0): 20.0, (1, 3): 19.7}, (1, 0)),
-        ({(1, 3): 20.0, (4, 3): 20.3}, (4, 3)),
+        ({(1, 0, 0): 20.0, (1, 3, 0): 20.5, (1, 4, 0): 20.6, (4, 3, 0): 20.7}, (1, 3, 0)),
+        ({(1, 0, 0): 20.0, (1, 3, 0): 19.9}, (1, 3, 0)),
+        ({(1, 0, 0): 20.0, (1, 3, 0): 19.7}, (1, 0, 0)),
+        ({(1, 3, 0): 20.0, (4, 3, 0): 20.3}, (4, 3, 0)),
+        ({(1, 3, 0): 20.0, (1, 3, -1): 20.3, (1, 3, -2): 20.4}, (1, 3, -1)),
+        ({(1, 3, 0): 20.0, (1, 3, 0.5): 20.1}, (1, 3, 0)),
     ],
 )
 def test_of_equals_the_plainest_search_with_the_strictest_ban_is_taken(scores, taken) -> None:
+    names = ("num_beams", "no_repeat_ngram_size", "end_bias")
     tried = [
-        {"decoding": {"num_beams": beams, "no_repeat_ngram_size": ban}, "rouge1": score}
-        for (beams, ban), score in scores.items()
+        {"decoding": dict(zip(names, values, strict=True)), "rouge1": score}
+        for values, score in scores.items()
     ]
-    best = chosen(tried, "rouge1")["decoding"]
-    assert (best["num_beams"], best["no_repeat_ngram_size"]) == taken
+    assert tuple(chosen(tried, "rouge1")["decoding"].values()) == taken
 
 
 def test_a_folder_without_a_record_is_told(tmp_path: Path, capsys) -> None:

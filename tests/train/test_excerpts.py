@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from train.excerpts import MOST_AROUND, MOST_WORDS, excerpts, turns_of
+from summarizer.windows import turns_of
+from train.excerpts import MOST_AROUND, MOST_WORDS, excerpts
 
 TURNS = [
     "Doctor: Good morning.",

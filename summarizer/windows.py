@@ -1,0 +1,146 @@
+"""A long text read in windows of a few turns or sentences, and their texts put together again.
+
+A small model that reads a whole visit at once writes what visits sound like. Read in windows, it
+writes down what each of them says; the parts are merged by their headings. (Zhang et al. 2021,
+"Leveraging pretrained models for automatic summarization of doctor-patient conversations", read
+long conversations in chunks likewise.) Of a long report, each window has an impression of its own,
+and the points of all of them are one list. This module knows no model.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from summarizer.findings import tells_abnormality
+from summarizer.tasks import Task
+from summarizer.text import sentences
+
+SPEAKER = re.compile(r"(?:(?<=\s)|^)(?:(?:Doctor|Patient|Guest_\w+):|\[(?:doctor|patient)\])\s")
+HEADING_WORDS = 5  # most words of a heading
+# A list number as models write it ("4;", "44."), and where a new point begins.
+_MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
+_POINT = re.compile(r"\n|(?<=[.;])\s+(?=\d{1,2}[.)]\s)")
+SLACK = 1.25  # a text so many times the length of a window is still read as one
+
+
+def turns_of(conversation: str) -> list[str]:
+    """The turns, one each; a conversation on one line is divided where a speaker is named."""
+    lines = [line for line in conversation.split("\n") if line.strip()]
+    if len(lines) != 1:
+        return lines
+    starts = [found.start() for found in SPEAKER.finditer(conversation)]
+    edges = [0, *(start for start in starts if start), len(conversation)]
+    parts = (conversation[a:b].strip() for a, b in zip(edges, edges[1:], strict=False))
+    return [part for part in parts if part]
+
+
+def parts_of(task: Task, text: str) -> list[str]:
+    """What a task's model reads one after the other: the text, or its windows."""
+    return [text] if task.window_words is None else windows(text, task.window_words)
+
+
+def windows(text: str, words: int) -> list[str]:
+    """The text in windows of whole turns, all of about one length, at most about `words` each.
+
+    A question that ends a window also begins the next: its answer alone says little.
+    """
+    turns = [part for turn in turns_of(text) for part in _pieces(turn, words)]
+    lengths = [len(turn.split()) for turn in turns]
+    total = sum(lengths)
+    if total <= SLACK * words:
+        return [text]
+    count = math.ceil(total / words)
+    groups: list[list[str]] = [[]]
+    read = 0
+    for turn, length in zip(turns, lengths, strict=True):
+        # the turn goes where its middle lies
+        if groups[-1] and read + length / 2 > total * len(groups) / count:
+            asked = groups[-1][-1]
+            groups.append([asked] if asked.rstrip().endswith("?") else [])
+        groups[-1].append(turn)
+        read += length
+    return ["\n".join(group) for group in groups]
+
+
+def _pieces(turn: str, words: int) -> Iterator[str]:
+    """A turn that is longer than a window, in pieces of whole sentences, else of words."""
+    if len(turn.split()) <= words:
+        yield turn
+        return
+    piece: list[str] = []
+    for sentence in sentences(turn):
+        held = sentence.split()
+        if piece and len(piece) + len(held) > words:
+            yield " ".join(piece)
+            piece = []
+        while len(held) > words:
+            yield " ".join(held[:words])
+            held = held[words:]
+        piece += held
+    if piece:
+        yield " ".join(piece)
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line is a heading of a note: a few words in capitals, or with a colon at the end."""
+    line = line.strip()
+    few = 0 < len(line.split()) <= HEADING_WORDS
+    return few and ((line.isupper() and line[-1] != ".") or line.endswith(":"))
+
+
+def joined(parts: Sequence[str], style: str = "prose") -> str:
+    """The windows' texts as one; a text of one window is left as it is.
+
+    style: of the task's output. "prose": what stands under the same heading comes together, no line
+    twice. "numbered": the points of an impression, numbered anew, none twice; a point that nothing
+    is wrong is left out where another window tells a finding (`summarizer.findings`), and stands
+    once where none does.
+    """
+    if len(parts) < 2:
+        return parts[0] if parts else ""
+    parts = [part for part in parts if part.strip()]
+    return _points(parts) if style == "numbered" else _headed(parts)
+
+
+def _points(parts: Sequence[str]) -> str:
+    found: dict[str, str] = {}
+    for part in parts:
+        for line in _POINT.split(part):
+            point = _MARK.sub("", line).strip()
+            if _folded(point):
+                found.setdefault(_folded(point), point)
+    points = list(found.values())
+    points = [point for point in points if tells_abnormality(point)] or points[:1]
+    if len(points) < 2:
+        return "".join(points)
+    return "\n".join(f"{number}. {point}" for number, point in enumerate(points, start=1))
+
+
+def _headed(parts: Sequence[str]) -> str:
+    found: dict[str, list[str]] = {}  # the lines under each heading, in the order of first sight
+    titles: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for part in parts:
+        key = ""
+        for line in part.split("\n"):
+            if not line.strip():
+                continue
+            if is_heading(line):
+                key = _folded(line)
+                titles.setdefault(key, line.strip())
+                found.setdefault(key, [])
+            elif (key, _folded(line)) not in seen:
+                seen.add((key, _folded(line)))
+                found.setdefault(key, []).append(line.strip())
+    blocks = [
+        "\n".join(([titles[key], ""] if key else []) + lines)
+        for key, lines in found.items()
+        if lines
+    ]
+    return "\n\n".join(blocks)
+
+
+def _folded(line: str) -> str:
+    return re.sub(r"\W+", " ", line.lower()).strip()
