@@ -221,6 +221,8 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     pin = f', revision="{revision}"' if revision else ""
     arguments = _generate_arguments(record.decoding)
     start = '[0, tokens["input_ids"].shape[1]:]' if causal else "[0]"
+    bias = record.decoding.get("end_bias")
+    bias = f"bias = [[[tokenizer.eos_token_id], {bias!r}]]\n        " if bias else ""
     words = record.recipe.get("window_words")
     longer = (
         f"\n\nA longer text is read in windows of about {words} words, one row each, and the parts "
@@ -236,7 +238,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
 
         text = {json.dumps(_example_prompt(record))}
         tokens = tokenizer(text, return_tensors="pt")
-        output = model.generate(**tokens, {arguments})
+        {bias}output = model.generate(**tokens, {arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
     return snippet + longer if words else snippet
@@ -380,8 +382,8 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
         and arguments[key] != neutral.get(key)
         and (beams or key != "length_penalty")
     ]
-    if bias := arguments.get("end_bias"):
-        shown.append(f"sequence_bias=[[[tokenizer.eos_token_id], {bias!r}]]")
+    if arguments.get("end_bias"):
+        shown.append("sequence_bias=bias")
     return ", ".join(shown)
 
 

@@ -1,10 +1,14 @@
 """The model in the repository: what holds for tiny random models holds for it."""
 
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 
 from summarizer.backbone import ROOT
+from summarizer.card import _SAMPLES
 from summarizer.generate import Engine
 from summarizer.tasks import TASKS, Decoding, build_prompt
 from summarizer.windows import joined, parts_of
@@ -77,3 +81,17 @@ def test_no_output_for_an_example_holds_a_mask_and_each_adapter_changes_its_base
     assert all("XXXX" not in pair.base.text + pair.lora.text for pair in pairs)
     assert sum(pair.base.text != pair.lora.text for pair in pairs) > len(pairs) / 2
     assert all(pair.lora.text for pair in pairs)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name):
+    """Also where the end mark is favoured: the snippet is plain transformers and peft."""
+    card = (ROOT / TASKS[name].adapter / "README.md").read_text()
+    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    section = TASKS[name].sections[0][0] if TASKS[name].sections else None
+    pair = embedded.run(name, _SAMPLES[name], section=section)
+    assert pair.windows == 1
+    assert done.stdout.strip() == pair.lora.text
