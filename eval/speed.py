@@ -126,7 +126,7 @@ def _ids(backbone: Any, task: Any, row: Row) -> list[list[int]]:
     before, after = prompt_parts(task, segment_of(task, row))
     if backbone.kind == "causal":
         before, after = chat_parts(backbone.tokenizer, before, after)
-    parts = parts_of(task, check_input(row["input"]))
+    parts, _ = parts_of(task, check_input(row["input"]))
     limit = task.max_input_tokens
     return [cut_to(backbone.tokenizer, before, part, after, limit)[0] for part in parts]
 

@@ -201,10 +201,10 @@ class ModelWriter:
         if self._backbone.positions:
             written = self._decoding.max_new_tokens if self._backbone.kind == "causal" else 0
             limit = min(limit, self._backbone.positions - written)
-        found = [
-            cut_to(tokenizer, before, part, after, limit) for part in parts_of(self._task, text)
-        ]
-        return [ids for ids, _ in found], sum(cut.words_unread for _, cut in found if cut)
+        parts, rest = parts_of(self._task, text)
+        found = [cut_to(tokenizer, before, part, after, limit) for part in parts]
+        unread = sum(cut.words_unread for _, cut in found if cut) + len(" ".join(rest).split())
+        return [ids for ids, _ in found], unread
 
     def _together(self, parts: list[tuple[str, str]]) -> tuple[str, str]:
         """Text and finish of a row, of those of its windows."""

@@ -77,9 +77,6 @@ class Pair:
     windows: int = 1
 
 
-# Of one text at most so many windows are read: with 160 words each, a visit of half an hour.
-MOST_WINDOWS = 32
-
 # Up to here both columns of a batch are one pass: their steps are taken together, which costs a
 # small model less than the rows that have ended already and wait for the other column. Beyond,
 # picking the adapter's rows out of each layer's costs more than it saves.
@@ -281,15 +278,15 @@ class Engine:
             text = without_special(self._backbone.tokenizer, text)
             before, after = chat_parts(self._backbone.tokenizer, before, after)
         decoding, limit = self._within_positions(decoding or task.decoding, task.max_input_tokens)
-        parts = parts_of(task, text)
+        parts, unread = parts_of(task, text)
         rows, prompts, cuts = [], [], []
-        for part in parts[:MOST_WINDOWS]:
+        for part in parts:
             ids, cut = cut_to(self._backbone.tokenizer, before, part, after, limit)
             read = part if cut is None else part[: len(part) - len(cut.unread_text)].rstrip()
             rows.append(ids)
             prompts.append(before + read + after)
             cuts.append(cut)
-        cut = self._cut_of(rows, cuts, parts[MOST_WINDOWS:])
+        cut = self._cut_of(rows, cuts, unread)
         return _Request(rows, "\n\n".join(prompts), cut, decoding)
 
     def _cut_of(

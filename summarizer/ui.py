@@ -30,6 +30,7 @@ from summarizer.measured import Case
 from summarizer.settings import Settings, SettingsError
 from summarizer.tasks import TASKS, Decoding, Task, section_name
 from summarizer.text import InputError, check_input
+from summarizer.windows import SLACK
 
 TITLE = "Medical summaries, side by side"
 
@@ -227,8 +228,8 @@ class TaskTab:
                         label="Longest summary, in tokens",
                         info=None
                         if task.window_words is None
-                        else f"Of each window: more than {task.window_words} words are read in "
-                        "windows, and what they say is put together.",
+                        else f"Of each window: more than {SLACK * task.window_words:.0f} words are "
+                        "read in windows, and what they say is put together.",
                     )
                     self.beams = gr.Slider(
                         1,

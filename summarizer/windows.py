@@ -23,6 +23,8 @@ HEADING_WORDS = 5  # most words of a heading
 _MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
 _POINT = re.compile(r"\n|(?<=[.;])\s+(?=\d{1,2}[.)]\s)")
 SLACK = 1.25  # a text so many times the length of a window is still read as one
+# Of one text at most so many windows are read: with 160 words each, a visit of half an hour.
+MOST_WINDOWS = 32
 
 
 def turns_of(conversation: str) -> list[str]:
@@ -36,9 +38,10 @@ def turns_of(conversation: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def parts_of(task: Task, text: str) -> list[str]:
-    """What a task's model reads one after the other: the text, or its windows."""
-    return [text] if task.window_words is None else windows(text, task.window_words)
+def parts_of(task: Task, text: str) -> tuple[list[str], list[str]]:
+    """What a task's model reads side by side: the text, or its windows; and those left unread."""
+    parts = [text] if task.window_words is None else windows(text, task.window_words)
+    return parts[:MOST_WINDOWS], parts[MOST_WINDOWS:]
 
 
 def windows(text: str, words: int) -> list[str]:

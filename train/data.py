@@ -104,10 +104,10 @@ def load_validation(recipe: Recipe) -> Rows:
 
 
 def windows_of(recipe: Recipe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows as the recipe's model is trained to read them: whole, or in windows."""
-    if recipe.window_words is None:
+    """The rows as the recipe's model is trained on them: whole, or divided into windows."""
+    share = next((f.windowed for f in recipe.data.train if f.windowed is not None), None)
+    if recipe.window_words is None or share is None:
         return rows
-    share = next((f.windowed for f in recipe.data.train if f.windowed is not None), 1.0)
     return [part for row in rows for part in windowed(row, recipe.window_words, share)] or rows
 
 

@@ -111,7 +111,7 @@ class Encoder:
 
     def inputs(self, row: dict[str, Any]) -> list[list[int]]:
         """Token ids of the prompts that the engine makes of a row: one, or one a window."""
-        parts = parts_of(self.task, row["input"])
+        parts, _ = parts_of(self.task, row["input"])
         return [self.input(row | {"input": part})[0] for part in parts]
 
     def input(self, row: dict[str, Any], *, with_section: bool = True) -> tuple[list[int], int]:

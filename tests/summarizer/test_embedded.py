@@ -52,7 +52,7 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
         pair = embedded.run(name, row["input"], section=row.get("section"), decoding=decoding)
         prompts = [
             build_prompt(task, part, row.get("section"))
-            for part in parts_of(embedded.task(name), row["input"])
+            for part in parts_of(embedded.task(name), row["input"])[0]
         ]
         assert pair.prompt == "\n\n".join(prompts)
         for model, column in ((base, pair.base), (lora, pair.lora)):

@@ -8,9 +8,9 @@ import pytest
 from tiny_t5 import TEXTS, make_adapter
 
 from summarizer import tasks
-from summarizer.generate import MOST_WINDOWS, Engine
+from summarizer.generate import Engine
 from summarizer.tasks import Decoding
-from summarizer.windows import is_heading, joined, windows
+from summarizer.windows import MOST_WINDOWS, is_heading, joined, windows
 
 SHORT = Decoding(max_new_tokens=12)
 BEAMS = Decoding(max_new_tokens=8, num_beams=3)
