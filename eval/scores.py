@@ -5,13 +5,15 @@
      "paired": [{"a", "b", "metric", "difference", "low", "high", "p"}],
      "segments": [{"by", "value", "n", "systems", "paired"}],
      "form": {NAME: {METRIC: {...}}}, "form_paired": [...],
-     "rows": {"metric", "words": [...], "scores": {NAME: [...]}}, "adapter_sha256", "decodings"}
+     "rows": {"metric", "words": [...], "scores": {NAME: [...]}}, "adapter_sha256",
+     "window_words", "decodings"}
 
 `systems` holds what is better when higher, x100; `form` how the texts look and what is wrong with
 them (lengths, copying, repetition, errors), `form_paired` how the models differ in it. A
 difference is a minus b on the same rows. The p of a segment is corrected for the number of
 segments (Holm), that of the whole is not. `rows` has ROUGE-L of each row by model beside the words
-of its input, to draw rows as points; no text. `decoding` is the adapter's; where the models decoded
+of its input, to draw rows as points; no text. `decoding` is the adapter's,
+and so is `window_words`, where it reads in windows; where the models decoded
 differently, `decodings` has each one's.
 """
 
@@ -70,8 +72,9 @@ def score(
         "form_paired": form["paired"],
         "rows": _rows(predictions),
     }
-    adapter = predictions.systems.get("lora", {}).get("adapter_sha256")
-    scores |= {"adapter_sha256": adapter} if adapter else {}
+    for key in ("adapter_sha256", "window_words"):
+        value = predictions.systems.get("lora", {}).get(key)
+        scores |= {key: value} if value else {}
     return scores | _decodings(predictions)
 
 

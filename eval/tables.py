@@ -142,7 +142,9 @@ def verdict_of(entry: Mapping[str, Any], n: int) -> str:
 def decoding_of(scores: Mapping[str, Any]) -> str:
     """How the models wrote: in one go where all decoded alike, else each by its name."""
     if "decodings" not in scores:
-        return decoding_words(scores["decoding"])
+        windows = scores.get("window_words")
+        how = decoding_words(scores["decoding"])
+        return f"{how} in each window of {windows} words" if windows else how
     return "; ".join(f"{name}: {decoding_words(d)}" for name, d in scores["decodings"].items())
 
 

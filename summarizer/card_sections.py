@@ -26,12 +26,13 @@ def scores_section(record: Record) -> str:
     scores = record.scores
     if not scores.get("systems"):
         return "Not scored yet: there is no scores.json beside these weights."
-    data = scores.get("data") or {}
+    data, words = scores.get("data") or {}, scores.get("window_words")
+    windows = f", in windows of {words} words" if words else ""
     parts = [
         (
             f"Generated text, {data.get('name', 'unnamed data')}, **{data.get('split', '?')}** split, "
-            f"**n = {data.get('n', '?')}**, {decoding_words(record.decoding)}. Means x100 with 95% "
-            "bootstrap intervals."
+            f"**n = {data.get('n', '?')}**, {decoding_words(record.decoding)}{windows}. "
+            "Means x100 with 95% bootstrap intervals."
         ),
         _system_table(scores["systems"]),
         _against_the_others(scores["systems"]),

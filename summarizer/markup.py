@@ -209,6 +209,7 @@ def scores_line(adapter: AdapterInfo) -> str:
 
 def _scores_text(scores: Mapping[str, Any]) -> str:
     data = scores["data"]
+    windows = scores.get("window_words")
     base = _interval(scores["systems"]["base"]["rougeL"])
     lora = _interval(scores["systems"]["lora"]["rougeL"])
     split = {"test": "test split", "validation": "validation split"}.get(
@@ -216,7 +217,7 @@ def _scores_text(scores: Mapping[str, Any]) -> str:
     )
     return (
         f"<b>Measured on the {escape(split)}</b> ({escape(str(data['name']))}, n = {data['n']:,}, "
-        f"{escape(decoding_words(Decoding.from_dict(dict(scores['decoding']))))}): "
+        f"{escape(decoding_words(Decoding.from_dict(dict(scores['decoding'])), windows))}): "
         f"ROUGE-L <b>{base}</b> base, <b>{lora}</b> LoRA, with 95% intervals."
     )
 
@@ -225,11 +226,15 @@ def _interval(value: Mapping[str, float]) -> str:
     return f"{value['mean']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
 
 
-def decoding_words(decoding: Decoding) -> str:
-    """Decoding settings in words: "greedy, no 3 tokens in a row twice, at most 192 tokens"."""
+def decoding_words(decoding: Decoding, windows: int | None = None) -> str:
+    """Decoding settings in words: "greedy, no 3 tokens in a row twice, at most 192 tokens".
+
+    windows: of how many words, where a long text was read in windows.
+    """
     how = "greedy" if decoding.num_beams == 1 else f"{decoding.num_beams} beams"
     if decoding.no_repeat_ngram_size:
         how += f", no {_count(decoding.no_repeat_ngram_size, 'token')} in a row twice"
     if decoding.end_bias:
         how += f", end mark {decoding.end_bias:+g}"
-    return f"{how}, at most {_count(decoding.max_new_tokens, 'token')}"
+    how += f", at most {_count(decoding.max_new_tokens, 'token')}"
+    return f"{how} in each window of {_count(windows, 'word')}" if windows else how

@@ -83,11 +83,12 @@ def scores(task: Task, adapter: AdapterInfo) -> str:
 
 def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
     data = file["data"]
-    decoding = decoding_words(Decoding.from_dict(dict(file["decoding"])))
+    decoding = Decoding.from_dict(dict(file["decoding"]))
+    how = decoding_words(decoding, file.get("window_words"))
     return (
         '<section class="measured">'
         f"<p><b>{escape(adapter.label)}</b> on {escape(str(data['name']))}, the "
-        f"{escape(str(data['split']))} split: n = {data['n']:,}, {escape(decoding)}. "
+        f"{escape(str(data['split']))} split: n = {data['n']:,}, {escape(how)}. "
         "Figures are means x100, in brackets their 95% bootstrap intervals.</p>"
         f"{_systems(file['systems'])}"
         f"<h3>ROUGE-L: LoRA less base, on the same rows</h3>{_forest(file)}"

@@ -161,6 +161,8 @@ def test_rows_are_drawn_where_the_file_has_them():
 def test_decoding_is_told_whole():
     words = markup.decoding_words(Decoding(1, 64, no_repeat_ngram_size=3))
     assert words == "greedy, no 3 tokens in a row twice, at most 64 tokens"
+    words = markup.decoding_words(Decoding(1, 64), 40)
+    assert words == "greedy, at most 64 tokens in each window of 40 words"
     words = markup.decoding_words(Decoding(1, 64, end_bias=-0.5))
     assert words == "greedy, end mark -0.5, at most 64 tokens"
 

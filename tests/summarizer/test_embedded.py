@@ -94,4 +94,6 @@ def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name):
     section = TASKS[name].sections[0][0] if TASKS[name].sections else None
     pair = embedded.run(name, _SAMPLES[name], section=section)
     assert pair.windows == 1
+    scores = json.loads((ROOT / TASKS[name].adapter / "scores.json").read_text())
+    assert scores.get("window_words") == embedded.task(name).window_words  # measured as it reads
     assert done.stdout.strip() == pair.lora.text
