@@ -370,6 +370,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="on the end mark's logit; default: the adapter's",
     )
+    parser.add_argument(
+        "--copy-bias",
+        type=float,
+        metavar="X",
+        help="on what follows in the text; default: the adapter's",
+    )
 
 
 def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request:
@@ -379,7 +385,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
     if not 0 <= arguments.workers <= 64:
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
     names = ("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size", "end_bias")
-    given = {name: getattr(arguments, name) for name in names}
+    given = {name: getattr(arguments, name) for name in (*names, "copy_bias")}
     return Request(
         systems=tuple(systems),
         task=arguments.task or task_of(systems),

@@ -50,7 +50,6 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
         backbones[1].model, resolve(adapter, "adapter")[0], autocast_adapter_dtype=False
     )
     adapted.to(backbones[1].model.dtype).eval()
-    settings = generate_arguments(decoding, backbones[0].ends)
     texts: dict[str, list[str]] = {}
     wall, cpu = time.perf_counter(), time.process_time()
     for name, backbone, model in (
@@ -59,7 +58,9 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     ):
         texts[name] = []
         for row in rows:
-            ids, mask = backbone.pad(_ids(backbone, task, row))
+            prompts = _ids(backbone, task, row)
+            ids, mask = backbone.pad(prompts)
+            settings = generate_arguments(decoding, backbone.ends, prompts)
             with torch.inference_mode():
                 output = model.generate(input_ids=ids, attention_mask=mask, **settings)
             given = ids.shape[1] if backbone.kind == "causal" else 1

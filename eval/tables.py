@@ -159,6 +159,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         how += f", no {decoding['no_repeat_ngram_size']}-gram twice"
     if decoding.get("end_bias"):
         how += f", end mark {decoding['end_bias']:+g}"
+    if decoding.get("copy_bias"):
+        how += f", what the text says next {decoding['copy_bias']:+g}"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

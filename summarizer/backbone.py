@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from summarizer.copying import CopyBias
 from summarizer.tasks import Decoding
 
 # Folders named in settings and tasks ("models/base") are looked for from here too, so that the
@@ -229,8 +230,13 @@ def chat_parts(tokenizer: Any, before: str, after: str) -> tuple[str, str]:
     return head, tail
 
 
-def generate_arguments(decoding: Decoding, ends: Iterable[int]) -> dict[str, Any]:
-    """A decoding as transformers' `generate` takes it, of a model whose end marks are `ends`."""
+def generate_arguments(
+    decoding: Decoding, ends: Iterable[int], prompts: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """A decoding as transformers' `generate` takes it.
+
+    ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
+    """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,
         "max_new_tokens": decoding.max_new_tokens,
@@ -244,6 +250,11 @@ def generate_arguments(decoding: Decoding, ends: Iterable[int]) -> dict[str, Any
         arguments["length_penalty"] = decoding.length_penalty
     if decoding.end_bias:
         arguments["sequence_bias"] = [[[end], decoding.end_bias] for end in sorted(ends)]
+    if decoding.copy_bias:
+        from transformers import LogitsProcessorList
+
+        copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
+        arguments["logits_processor"] = LogitsProcessorList([copying])
     return arguments
 
 

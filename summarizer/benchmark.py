@@ -180,7 +180,7 @@ class _Plain:
         texts, written, first = [], [], 0.0
         for model in (self._backbone.model, self._tuned):
             clock = _FirstToken()
-            settings = generate_arguments(decoding, self._backbone.ends)
+            settings = generate_arguments(decoding, self._backbone.ends, rows)
             if decoding.num_beams == 1:
                 settings["streamer"] = clock
             with torch.inference_mode():

@@ -221,8 +221,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     pin = f', revision="{revision}"' if revision else ""
     arguments = _generate_arguments(record.decoding)
     start = '[0, tokens["input_ids"].shape[1]:]' if causal else "[0]"
-    bias = record.decoding.get("end_bias")
-    bias = f"bias = [[[tokenizer.eos_token_id], {bias!r}]]\n        " if bias else ""
+    bias = _bias(record.decoding)
     words = record.recipe.get("window_words")
     longer = (
         f"\n\nA longer text is read in windows of about {words} words, one row each, and the parts "
@@ -366,6 +365,20 @@ def _example_prompt(record: Record) -> str:
     return build_prompt(for_run(task, record.run), sample, section)
 
 
+def _bias(decoding: Mapping[str, Any]) -> str:
+    """The lines of the snippet that make `sequence_bias`, if there is one."""
+    end, copy = decoding.get("end_bias"), decoding.get("copy_bias")
+    lines = [f"bias = [[[tokenizer.eos_token_id], {end!r}]]" if end else "bias = []"]
+    if copy:
+        lines += [
+            'ids = tokens["input_ids"][0].tolist()',
+            "pairs = sorted(set(zip(ids, ids[1:])))  # what follows each token of the text",
+            f"bias += [[list(pair), {copy!r}] for pair in pairs "
+            "if pair[1] != tokenizer.eos_token_id]",
+        ]
+    return "".join(f"{line}\n        " for line in lines) if end or copy else ""
+
+
 def _generate_arguments(decoding: Mapping[str, Any]) -> str:
     neutral = {
         "num_beams": 1,
@@ -382,7 +395,7 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
         and arguments[key] != neutral.get(key)
         and (beams or key != "length_penalty")
     ]
-    if arguments.get("end_bias"):
+    if arguments.get("end_bias") or arguments.get("copy_bias"):
         shown.append("sequence_bias=bias")
     return ", ".join(shown)
 

@@ -344,6 +344,7 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         ("no_repeat_ngram_size", 0),
         ("min_new_tokens", 0),
         ("end_bias", 0.0),
+        ("copy_bias", 0.0),
     ):
         if (beams > 1 or key != "length_penalty") and decoding.get(key, neutral) != neutral:
             words.append(f"{key.replace('_', ' ')} {decoding[key]}")

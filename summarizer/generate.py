@@ -454,7 +454,7 @@ class Engine:
         rows = [(system, place) for system in systems for place in range(len(prompts))]
         input_ids, attention_mask = self._backbone.pad(prompts * len(systems))
         # num_beams is a direct argument, or PEFT does not see it
-        settings = generate_arguments(decoding, self._backbone.ends)
+        settings = generate_arguments(decoding, self._backbone.ends, prompts * len(systems))
         settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
         if decoding.num_beams == 1 and arrivals is not None:
             settings["streamer"] = _streamer(rows, arrivals)

@@ -26,7 +26,8 @@ class Decoding:
     num_beams: 1 is greedy. max_new_tokens: most tokens written. length_penalty: exponent on a
     beam's length (beams only). no_repeat_ngram_size: no n-gram of this size twice, 0 is off.
     min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
-    step: above 0 texts end earlier, below 0 later.
+    step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
+    follows the last one written somewhere in the text (`summarizer.copying`).
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -37,6 +38,7 @@ class Decoding:
     no_repeat_ngram_size: int = 0
     min_new_tokens: int = 0
     end_bias: float = 0.0
+    copy_bias: float = 0.0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -50,7 +52,7 @@ class Decoding:
                 raise ValueError(
                     f"{name} must be a whole number from {low} to {high}, not {value!r}."
                 )
-        for name in ("length_penalty", "end_bias"):
+        for name in ("length_penalty", "end_bias", "copy_bias"):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not -10.0 <= value <= 10.0:  # the comparison also refuses NaN

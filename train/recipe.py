@@ -188,6 +188,7 @@ class Decoding:
     no_repeat_ngram_size: int | None = None
     min_new_tokens: int | None = None
     end_bias: float | None = None
+    copy_bias: float | None = None
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,8 @@ def test_decoding_is_told_whole():
     assert words == "greedy, at most 64 tokens in each window of 40 words"
     words = markup.decoding_words(Decoding(1, 64, end_bias=-0.5))
     assert words == "greedy, end mark -0.5, at most 64 tokens"
+    words = markup.decoding_words(Decoding(1, 64, copy_bias=1.5))
+    assert words == "greedy, what the text says next +1.5, at most 64 tokens"
 
 
 def test_the_results_tab_tells_of_scores_that_are_missing_or_broken():

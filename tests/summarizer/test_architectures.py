@@ -1,13 +1,14 @@
 """The engine on backbones other than T5: BART with its positions, a chat model with its template."""
 
 import pytest
+from plain_settings import plain_settings
 from tiny_t5 import TEXTS, make_adapter, make_tokenizer, stir
 
 from summarizer.generate import Engine
 from summarizer.tasks import Decoding
 
 SHORT = Decoding(max_new_tokens=12)
-BIASED = Decoding(max_new_tokens=12, end_bias=3.0)
+BIASED = Decoding(max_new_tokens=12, end_bias=3.0, copy_bias=2.0)
 BEAMS = Decoding(max_new_tokens=8, num_beams=3)
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}<|end|>\n"
@@ -84,10 +85,8 @@ def alone(backbone, adapter, request, *, causal: bool):
     )
     if adapter is not None:
         model = PeftModel.from_pretrained(model, adapter)
-    settings = {name: value for name, value in request.decoding.to_dict().items() if value}
-    if bias := settings.pop("end_bias", None):
-        ends = given.eos_token_id if causal else [given.eos_token_id]
-        settings["sequence_bias"] = [[[end], bias] for end in ends]
+    ends = given.eos_token_id if causal else [given.eos_token_id]
+    settings = plain_settings(request.decoding, request.rows[0], ends)
     with torch.no_grad():
         row = model.eval().generate(
             input_ids=torch.tensor([request.rows[0]]),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from plain_settings import plain_settings
 
 from summarizer.backbone import ROOT
 from summarizer.card import _SAMPLES
@@ -45,9 +46,6 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
         AutoModelForSeq2SeqLM.from_pretrained(ROOT / "models/base", dtype=torch.float32),
         ROOT / task.adapter,
     ).eval()
-    settings = {key: value for key, value in decoding.to_dict().items() if value}
-    if bias := settings.pop("end_bias", None):
-        settings["sequence_bias"] = [[[tokenizer.eos_token_id], bias]]
     for row in examples(task, 3):
         pair = embedded.run(name, row["input"], section=row.get("section"), decoding=decoding)
         prompts = [
@@ -59,6 +57,8 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
             texts = []
             for prompt in prompts:  # each window by itself
                 given = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=1024)
+                ids = given["input_ids"][0].tolist()
+                settings = plain_settings(decoding, ids, [tokenizer.eos_token_id])
                 with torch.no_grad():
                     output = model.generate(**given, do_sample=False, **settings)[0]
                 texts.append(tokenizer.decode(output, skip_special_tokens=True).strip())
@@ -85,7 +85,7 @@ def test_no_output_for_an_example_holds_a_mask_and_each_adapter_changes_its_base
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name):
-    """Also where the end mark is favoured: the snippet is plain transformers and peft."""
+    """Whatever is favoured: the snippet is plain transformers and peft."""
     card = (ROOT / TASKS[name].adapter / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     done = subprocess.run(

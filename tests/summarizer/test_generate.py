@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from plain_settings import plain_settings
 from tiny_t5 import TEXTS, make_adapter
 
 from summarizer.backbone import ModelError, fuse_activations, load_backbone
@@ -15,6 +16,8 @@ from summarizer.text import InputError
 SHORT = Decoding(max_new_tokens=16)
 BEAMS = Decoding(max_new_tokens=10, num_beams=3, length_penalty=0.8)
 BIASED = Decoding(max_new_tokens=16, end_bias=2.5, no_repeat_ngram_size=2)
+COPYING = Decoding(max_new_tokens=16, end_bias=-1, copy_bias=4)
+COPYING_BEAMS = Decoding(max_new_tokens=10, num_beams=3, copy_bias=4)
 # so long that a test which stops it would notice if it did not
 LONG = Decoding(max_new_tokens=400, min_new_tokens=400)
 
@@ -33,15 +36,10 @@ def alone(tiny):
         models[task] = PeftModel.from_pretrained(base, path).eval()
 
     def run(task, prompt, decoding):
-        settings = {name: value for name, value in decoding.to_dict().items() if value}
-        if bias := settings.pop("end_bias", None):
-            settings["sequence_bias"] = [[[1], bias]]
+        given = tokenizer(prompt, return_tensors="pt")
+        settings = plain_settings(decoding, given["input_ids"][0].tolist(), [1])
         with torch.no_grad():
-            row = (
-                models[task]
-                .generate(**tokenizer(prompt, return_tensors="pt"), do_sample=False, **settings)[0]
-                .tolist()[1:]
-            )
+            row = models[task].generate(**given, do_sample=False, **settings)[0].tolist()[1:]
         tokens = row[: row.index(1)] if 1 in row else row
         text = tokenizer.decode(tokens, skip_special_tokens=True)
         return text.rstrip("\ufffd").strip(), len(tokens)
@@ -69,7 +67,11 @@ def steps(engine: Engine, at: int, action) -> "object":
 # --- equality with separate runs ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("decoding", [SHORT, BEAMS, BIASED], ids=["greedy", "beams", "biased"])
+@pytest.mark.parametrize(
+    "decoding",
+    [SHORT, BEAMS, BIASED, COPYING, COPYING_BEAMS],
+    ids=["greedy", "beams", "biased", "copying", "copying beams"],
+)
 @pytest.mark.parametrize("task", TASKS)
 def test_both_columns_say_what_two_separate_models_say(engine, alone, task, decoding):
     differing = 0
