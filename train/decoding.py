@@ -5,10 +5,12 @@ Run as:
     python -m train.decoding models/radiology
 
 Every candidate generates from the same rows; the recipe's metric decides. First the ban on repeated
-n-grams is chosen, and, where lengths are named (--windows 30 40 50), in windows of how many words a
-longer text is read (`summarizer.windows`); then, with these, the bias on the end mark: what was
-learned from others' texts ends too late or too early. Of those within `TIE` of the best, which so few rows cannot tell apart, the
-plainest search with the strictest ban and the smallest bias is taken: its texts run in loops least.
+n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
+many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
+on the end mark: what was learned from others' texts ends too late or too early; and last the bias
+towards what the text says next (`summarizer.copying`). Of those within `TIE` of the best, which so few rows cannot tell apart,
+the plainest search with the strictest ban and the smallest biases is taken: its texts run in loops
+least.
 Beams are not among the candidates by default: the
 page shows text token by token, and four beams take several times as long on two cores (--beams 4
 tries them all the same). What was tried, with its scores, stands in run.json under
@@ -33,16 +35,18 @@ from train.strict import build
 
 BANS = (0, 3, 4, 6)  # no n-gram of so many tokens twice; 0 is no ban
 
-BIASES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)  # on the end mark; without one is tried first
+# On the end mark, and towards what the text says next; none, and the recipe's, are tried as well.
+BIASES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
+COPYING = (0.5, 1.0, 1.5, 2.0)
 TIE = 0.2  # points of the metric
 
 
-def candidates(greedy: Any, beams: Sequence[int]) -> list[Any]:
+def candidates(greedy: Any, beams: Sequence[int], bans: Sequence[int] = BANS) -> list[Any]:
     """The `Decoding`s to try, the plainest first."""
     return [
         replace(greedy, num_beams=width, no_repeat_ngram_size=ban)
         for width in (1, *beams)
-        for ban in BANS
+        for ban in bans
     ]
 
 
@@ -50,10 +54,10 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     """The candidate that is taken of those tried, each with its `decoding` and its scores."""
     top = max(one[metric] for one in tried)
 
-    def order(one: dict[str, Any]) -> tuple[int, int, float]:
+    def order(one: dict[str, Any]) -> tuple[int, int, float, float]:
         decoding = one["decoding"]
-        ban = decoding["no_repeat_ngram_size"] or max(BANS) + 1
-        return decoding["num_beams"], ban, abs(decoding["end_bias"])
+        ban = decoding["no_repeat_ngram_size"] or 100
+        return decoding["num_beams"], ban, abs(decoding["end_bias"]), abs(decoding["copy_bias"])
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
 
@@ -62,13 +66,18 @@ def choose(
     adapter: Path,
     beams: Sequence[int] = (),
     windows: Sequence[int] = (),
+    bans: Sequence[int] = BANS,
     biases: Sequence[float] = BIASES,
+    copying: Sequence[float] = COPYING,
     average: str | None = None,
+    max_rows: int | None = None,
 ) -> dict[str, Any]:
     """Try the candidates, write the best into run.json, return the record.
 
     Args:
+        windows: words of a window, 0 for none; none named: the recipe's.
         average: over "rows" or "sources", in place of the recipe's.
+        max_rows: of validation, in place of the recipe's.
 
     Raises:
         UserError: there is no run record, or its recipe has no validation rows.
@@ -86,13 +95,14 @@ def choose(
         recipe = build(Recipe, record["recipe"])
     except (KeyError, RecipeError) as fault:
         raise UserError(f"{path} holds no recipe of this version: {fault}") from None
-    rows = load_validation(recipe)
+    most = max_rows or recipe.evaluation.max_rows
+    rows = load_validation(replace(recipe, evaluation=replace(recipe.evaluation, max_rows=most)))
     engine = Engine.load(pinned(recipe), {recipe.task: str(adapter)})
     evaluation = replace(recipe.evaluation, average=average or recipe.evaluation.average)
     # text is compared here, so a recipe that goes by the loss is taken at ROUGE-L
     metric = "rougeL" if evaluation.metric == "loss" else evaluation.metric
     greedy = Decoding.from_dict(
-        {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0, "end_bias": 0.0}
+        {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
     )
 
     def tried_on(decoding: Decoding, words: int | None) -> dict[str, Any]:
@@ -109,20 +119,26 @@ def choose(
         )
         print(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
-            f"end mark {decoding.end_bias:+g}, {f'windows of {words} words' if words else 'whole'}: "
+            f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
+            f"{f'windows of {words} words' if words else 'whole'}: "
             f"{metric} {found[metric]:.2f}; {line(found)}",
             flush=True,
         )
         return {"decoding": decoding.to_dict(), "window_words": words, **found}
 
-    lengths = (None, *windows) if windows else (recipe.window_words,)
     tried = [
-        tried_on(decoding, words) for words in lengths for decoding in candidates(greedy, beams)
+        tried_on(decoding, words or None)
+        for words in windows or (recipe.window_words,)
+        for decoding in candidates(greedy, beams, bans)
     ]
     best = chosen(tried, metric)
-    unbiased = Decoding.from_dict(best["decoding"])
-    tried += [tried_on(replace(unbiased, end_bias=b), best["window_words"]) for b in biases]
-    best = chosen(tried, metric)
+    for name, values in (("end_bias", biases), ("copy_bias", copying)):
+        so_far = Decoding.from_dict(best["decoding"])
+        others = [value for value in (0.0, *values) if value != getattr(so_far, name)]
+        tried += [tried_on(replace(so_far, **{name: v}), best["window_words"]) for v in others]
+        best = chosen(tried, metric)
+    if best["window_words"] != recipe.window_words:
+        record.setdefault("window_words_trained", recipe.window_words)
     record["recipe"] |= {"decoding": best["decoding"], "window_words": best["window_words"]}
     record["decoding_tried"] = tried
     whole = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -141,15 +157,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("adapter", type=Path, help="folder of a trained adapter")
     parser.add_argument("--beams", type=int, nargs="*", default=[], help="also so many beams")
     parser.add_argument(
-        "--windows", type=int, nargs="*", default=[], help="also windows of so many words"
+        "--windows",
+        type=int,
+        nargs="*",
+        default=[],
+        help="windows of so many words, 0 for none; default: the recipe's",
+    )
+    parser.add_argument(
+        "--bans", type=int, nargs="*", default=BANS, help="on n-grams of so many tokens, 0 for none"
     )
     parser.add_argument(
         "--biases", type=float, nargs="*", default=BIASES, help="on the end mark, beside none"
     )
+    parser.add_argument(
+        "--copying", type=float, nargs="*", default=COPYING, help="what follows in the text"
+    )
     parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
+    parser.add_argument("--max-rows", type=int, help="of validation; default: the recipe's")
     options = parser.parse_args(arguments)
     try:
-        choose(options.adapter, options.beams, options.windows, options.biases, options.average)
+        choose(
+            options.adapter,
+            options.beams,
+            options.windows,
+            options.bans,
+            options.biases,
+            options.copying,
+            options.average,
+            options.max_rows,
+        )
     except (UserError, RuntimeError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1

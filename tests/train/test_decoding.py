@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from train.decoding import BANS, BIASES, chosen, main
+from train.decoding import BANS, BIASES, COPYING, chosen, main
 
 
 def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path, capfd) -> None:
@@ -27,8 +27,13 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
     assert {one["decoding"]["end_bias"] for one in first} == {0.0}
     ban = chosen(first, "rougeL")["decoding"]["no_repeat_ngram_size"]
     then = [one["decoding"] for one in tried[len(BANS) :]]
-    assert [one["end_bias"] for one in then] == list(BIASES)
     assert {one["no_repeat_ngram_size"] for one in then} == {ban}
+    ends, copies = then[: len(BIASES)], then[len(BIASES) :]
+    assert [one["end_bias"] for one in ends] == list(BIASES)
+    assert {one["copy_bias"] for one in ends} == {0.0}
+    assert [one["copy_bias"] for one in copies] == list(COPYING)
+    end = chosen(tried[: len(BANS) + len(BIASES)], "rougeL")["decoding"]["end_bias"]
+    assert {one["end_bias"] for one in copies} == {end}
     best = chosen(tried, "rougeL")
     assert after["recipe"]["decoding"] == best["decoding"]
     assert f"'no_repeat_ngram_size': {best['decoding']['no_repeat_ngram_size']}" in out
@@ -44,7 +49,22 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
 def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, capfd) -> None:
     assert train_now(evaluation__metric="rougeL")[0] == 0
     adapter = tmp_path / "models" / "tiny"
-    assert main([str(adapter), "--windows", "6", "9", "--biases", "--average", "sources"]) == 0
+    assert (
+        main(
+            [
+                str(adapter),
+                "--windows",
+                "0",
+                "6",
+                "9",
+                "--biases",
+                "--copying",
+                "--average",
+                "sources",
+            ]
+        )
+        == 0
+    )
     record = json.loads((adapter / "run.json").read_text())
     tried = record["decoding_tried"]
     assert [(one["window_words"], one["decoding"]["no_repeat_ngram_size"]) for one in tried] == [
@@ -64,15 +84,17 @@ def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, ca
         ({(1, 3, 0): 20.0, (4, 3, 0): 20.3}, (4, 3, 0)),
         ({(1, 3, 0): 20.0, (1, 3, -1): 20.3, (1, 3, -2): 20.4}, (1, 3, -1)),
         ({(1, 3, 0): 20.0, (1, 3, 0.5): 20.1}, (1, 3, 0)),
+        ({(1, 3, 0, 1): 20.1, (1, 3, 0, 0): 20.0}, (1, 3, 0, 0)),
+        ({(1, 3, 0, 1): 20.4, (1, 3, 0, 0): 20.0}, (1, 3, 0, 1)),
     ],
 )
 def test_of_equals_the_plainest_search_with_the_strictest_ban_is_taken(scores, taken) -> None:
-    names = ("num_beams", "no_repeat_ngram_size", "end_bias")
+    names = ("num_beams", "no_repeat_ngram_size", "end_bias", "copy_bias")
     tried = [
-        {"decoding": dict(zip(names, values, strict=True)), "rouge1": score}
+        {"decoding": dict(zip(names, (*values, 0)[:4], strict=True)), "rouge1": score}
         for values, score in scores.items()
     ]
-    assert tuple(chosen(tried, "rouge1")["decoding"].values()) == taken
+    assert tuple(chosen(tried, "rouge1")["decoding"].values())[: len(taken)] == taken
 
 
 def test_a_folder_without_a_record_is_told(tmp_path: Path, capsys) -> None:
