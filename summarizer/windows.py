@@ -9,6 +9,7 @@ and the points of all of them are one list. This module knows no model.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,11 @@ SPEAKER = re.compile(r"(?:(?<=\s)|^)(?:(?:Doctor|Patient|Guest_\w+):|\[(?:doctor
 HEADING_WORDS = 5  # most words of a heading
 # A list number as models write it ("4;", "44."), and where a new point begins.
 _MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
+_NUMBER = re.compile(r"^(\d{1,2})[.)](?=\s)")
 _POINT = re.compile(r"\n|(?<=[.;])\s+(?=\d{1,2}[.)]\s)")
 SLACK = 1.25  # a text so many times the length of a window is still read as one
-# Of one text at most so many windows are read: with 160 words each, a visit of half an hour.
-MOST_WINDOWS = 32
+MOST_WORDS = 5_000  # of a text that is read in windows: a visit of half an hour
+MOST_SENTENCE = 60  # words of a sentence that is not divided, however short the windows are
 
 
 def turns_of(conversation: str) -> list[str]:
@@ -40,8 +42,11 @@ def turns_of(conversation: str) -> list[str]:
 
 def parts_of(task: Task, text: str) -> tuple[list[str], list[str]]:
     """What a task's model reads side by side: the text, or its windows; and those left unread."""
-    parts = [text] if task.window_words is None else windows(text, task.window_words)
-    return parts[:MOST_WINDOWS], parts[MOST_WINDOWS:]
+    if task.window_words is None:
+        return [text], []
+    parts = windows(text, task.window_words)
+    most = max(1, MOST_WORDS // task.window_words)
+    return parts[:most], parts[most:]
 
 
 def windows(text: str, words: int) -> list[str]:
@@ -68,19 +73,20 @@ def windows(text: str, words: int) -> list[str]:
 
 
 def _pieces(turn: str, words: int) -> Iterator[str]:
-    """A turn that is longer than a window, in pieces of whole sentences, else of words."""
+    """A turn that is longer than a window, in pieces of whole sentences; a very long one divided."""
     if len(turn.split()) <= words:
         yield turn
         return
+    longest = max(words, MOST_SENTENCE)
     piece: list[str] = []
     for sentence in sentences(turn):
         held = sentence.split()
         if piece and len(piece) + len(held) > words:
             yield " ".join(piece)
             piece = []
-        while len(held) > words:
-            yield " ".join(held[:words])
-            held = held[words:]
+        while len(held) > longest:
+            yield " ".join(held[:longest])
+            held = held[longest:]
         piece += held
     if piece:
         yield " ".join(piece)
@@ -97,9 +103,9 @@ def joined(parts: Sequence[str], style: str = "prose") -> str:
     """The windows' texts as one; a text of one window is left as it is.
 
     style: of the task's output. "prose": what stands under the same heading comes together, no line
-    twice. "numbered": the points of an impression, numbered anew, none twice; a point that nothing
-    is wrong is left out where another window tells a finding (`summarizer.findings`), and stands
-    once where none does.
+    twice, its lists numbered on. "numbered": the points of an impression, numbered anew, none
+    twice; a point that nothing is wrong is left out where another window tells a finding
+    (`summarizer.findings`), and stands once where none does.
     """
     if len(parts) < 2:
         return parts[0] if parts else ""
@@ -134,15 +140,28 @@ def _headed(parts: Sequence[str]) -> str:
                 key = _folded(line)
                 titles.setdefault(key, line.strip())
                 found.setdefault(key, [])
-            elif (key, _folded(line)) not in seen:
-                seen.add((key, _folded(line)))
+            elif (point := (key, _folded(_MARK.sub("", line)))) not in seen:
+                seen.add(point)
                 found.setdefault(key, []).append(line.strip())
     blocks = [
-        "\n".join(([titles[key], ""] if key else []) + lines)
+        "\n".join(([titles[key], ""] if key else []) + _renumbered(lines))
         for key, lines in found.items()
         if lines
     ]
     return "\n\n".join(blocks)
+
+
+def _renumbered(lines: list[str]) -> list[str]:
+    """The lines with the numbers of each list counted on where several windows began one."""
+    numbers = [int(found[1]) if (found := _NUMBER.match(line)) else None for line in lines]
+    given = [number for number in numbers if number is not None]
+    if len(set(given)) == len(given):
+        return lines
+    count = itertools.count(1)
+    return [
+        line if number is None else _NUMBER.sub(f"{next(count)}.", line, count=1)
+        for line, number in zip(lines, numbers, strict=True)
+    ]
 
 
 def _folded(line: str) -> str:

@@ -10,7 +10,7 @@ from tiny_t5 import TEXTS, make_adapter
 from summarizer import tasks
 from summarizer.generate import Engine
 from summarizer.tasks import Decoding
-from summarizer.windows import MOST_WINDOWS, is_heading, joined, windows
+from summarizer.windows import MOST_WORDS, is_heading, joined, windows
 
 SHORT = Decoding(max_new_tokens=12)
 BEAMS = Decoding(max_new_tokens=8, num_beams=3)
@@ -84,6 +84,14 @@ def test_what_stands_under_one_heading_comes_together():
     assert joined(parts) == (
         "CHIEF COMPLAINT\n\nCough.\n\nHISTORY\n\nHe coughs.\nHe smokes.\n\nPLAN\n\nX-ray.\nCome back."
     )
+
+
+def test_the_lists_of_several_windows_are_numbered_on():
+    parts = ["PLAN\n\n1. X-ray.\n2. Ice 3. times.", "PLAN\n\nRest.\n1. x-ray\n2) Come back."]
+    assert joined(parts) == "PLAN\n\n1. X-ray.\n2. Ice 3. times.\nRest.\n3. Come back."
+    # a list that was numbered once is left as it is
+    assert joined(["2. Ice.\n3. Rest.", "He smokes."]) == "2. Ice.\n3. Rest.\nHe smokes."
+    assert joined(["1. Ice.", "1. Rest.\n2. Ice."]) == "1. Ice.\n2. Rest."
 
 
 def test_texts_without_headings_are_lines_and_one_text_is_left_as_it_is():
@@ -187,14 +195,15 @@ def test_all_windows_grow_at_once_and_a_stop_ends_them(engine):
 
 
 def test_what_is_past_the_last_window_is_reported(engine):
-    text = "\n".join(f"Patient: this is turn number {n} of a long day." for n in range(250))
+    text = "\n".join(f"Patient: this is turn number {n} of a long day." for n in range(650))
     pair = engine.run("dialogue", text, decoding=Decoding(max_new_tokens=1))
     parts = windows(text, 30)
-    assert pair.windows == MOST_WINDOWS < len(parts)
-    assert pair.cut.unread_text == "\n".join(parts[MOST_WINDOWS:])
+    most = MOST_WORDS // 30
+    assert pair.windows == most < len(parts)
+    assert pair.cut.unread_text == "\n".join(parts[most:])
     assert pair.cut.words_unread == len(pair.cut.unread_text.split())
     assert pair.cut.tokens_total > pair.cut.tokens_read > 0
-    assert "turn number 249" not in pair.prompt
+    assert "turn number 649" not in pair.prompt
 
 
 def test_a_window_of_endless_words_is_cut_and_reported(engine):
