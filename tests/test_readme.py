@@ -9,6 +9,7 @@ import pytest
 
 from eval import readme
 from summarizer.tasks import TASKS
+from summarizer.windows import MOST_WORDS, SLACK
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,16 @@ def test_a_changed_figure_is_seen():
     assert figure
     changed = text.replace(figure[0], "**99.9 [", 1)
     assert readme.written(changed) == text != changed
+
+
+def test_the_windows_are_those_that_the_models_read_in():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = re.search(r"from (\d+) words on in windows of (\d+)", text)
+    for task in ("radiology", "dialogue"):
+        record = json.loads((ROOT / "models" / task / "run.json").read_text())
+        words = record["recipe"]["window_words"]
+        assert (int(told[1]), int(told[2])) == (SLACK * words, words)
+    assert f"past about {MOST_WORDS:,} words nothing is read" in text
 
 
 def test_pictures_and_files_that_it_names_are_there():
