@@ -384,8 +384,11 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--batch-size must be at least 1, not {arguments.batch_size}.")
     if not 0 <= arguments.workers <= 64:
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
-    names = ("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size", "end_bias")
-    given = {name: getattr(arguments, name) for name in (*names, "copy_bias")}
+    names = (
+        *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
+        *("end_bias", "copy_bias"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
     return Request(
         systems=tuple(systems),
         task=arguments.task or task_of(systems),

@@ -8,10 +8,9 @@ Every candidate generates from the same rows; the recipe's metric decides. First
 n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
 many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
 on the end mark: what was learned from others' texts ends too late or too early; and last the bias
-towards what the text says next (`summarizer.copying`). Of those within `TIE` of the best, which so few rows cannot tell apart,
-the plainest search with the strictest ban and the smallest biases is taken: its texts run in loops
-least.
-Beams are not among the candidates by default: the
+towards what the text says next (`summarizer.copying`). Of those within `TIE` of the best, which so
+few rows cannot tell apart, the plainest search with the strictest ban and the smallest biases is
+taken: its texts run in loops least. Beams are not among the candidates by default: the
 page shows text token by token, and four beams take several times as long on two cores (--beams 4
 tries them all the same). What was tried, with its scores, stands in run.json under
 `decoding_tried`; the engine reads `recipe.decoding` from there.
@@ -21,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from typing import Any
 from train.errors import RecipeError, UserError
 from train.model import pinned
 from train.recipe import Recipe
+from train.selection import METRICS
 from train.strict import build
 
 BANS = (0, 3, 4, 6)  # no n-gram of so many tokens twice; 0 is no ban
@@ -54,9 +55,9 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     """The candidate that is taken of those tried, each with its `decoding` and its scores."""
     top = max(one[metric] for one in tried)
 
-    def order(one: dict[str, Any]) -> tuple[int, int, float, float]:
+    def order(one: dict[str, Any]) -> tuple[float, ...]:
         decoding = one["decoding"]
-        ban = decoding["no_repeat_ngram_size"] or 100
+        ban = decoding["no_repeat_ngram_size"] or math.inf
         return decoding["num_beams"], ban, abs(decoding["end_bias"]), abs(decoding["copy_bias"])
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
@@ -70,6 +71,7 @@ def choose(
     biases: Sequence[float] = BIASES,
     copying: Sequence[float] = COPYING,
     average: str | None = None,
+    metric: str | None = None,
     max_rows: int | None = None,
 ) -> dict[str, Any]:
     """Try the candidates, write the best into run.json, return the record.
@@ -77,6 +79,7 @@ def choose(
     Args:
         windows: words of a window, 0 for none; none named: the recipe's.
         average: over "rows" or "sources", in place of the recipe's.
+        metric: of the recipe's kinds, in place of the recipe's.
         max_rows: of validation, in place of the recipe's.
 
     Raises:
@@ -99,8 +102,9 @@ def choose(
     rows = load_validation(replace(recipe, evaluation=replace(recipe.evaluation, max_rows=most)))
     engine = Engine.load(pinned(recipe), {recipe.task: str(adapter)})
     evaluation = replace(recipe.evaluation, average=average or recipe.evaluation.average)
-    # text is compared here, so a recipe that goes by the loss is taken at ROUGE-L
-    metric = "rougeL" if evaluation.metric == "loss" else evaluation.metric
+    metric = metric or evaluation.metric
+    if metric == "loss":  # text is compared here
+        metric = "rougeL"
     greedy = Decoding.from_dict(
         {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
     )
@@ -173,19 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--copying", type=float, nargs="*", default=COPYING, help="what follows in the text"
     )
     parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
+    parser.add_argument("--metric", choices=METRICS, help="default: the recipe's")
     parser.add_argument("--max-rows", type=int, help="of validation; default: the recipe's")
     options = parser.parse_args(arguments)
     try:
-        choose(
-            options.adapter,
-            options.beams,
-            options.windows,
-            options.bans,
-            options.biases,
-            options.copying,
-            options.average,
-            options.max_rows,
-        )
+        choose(**vars(options))
     except (UserError, RuntimeError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1

@@ -72,6 +72,7 @@ def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, ca
     ]
     best = chosen(tried, "rougeL")
     assert record["recipe"]["window_words"] == best["window_words"]
+    assert ("window_words_trained" in record) == (best["window_words"] is not None)
     assert "windows of 9 words: rougeL" in capfd.readouterr().out
 
 
