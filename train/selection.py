@@ -7,12 +7,14 @@ stemmer, as eval.run reports them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import isnan
 from statistics import fmean
 from typing import Any
 
+from summarizer.backbone import generate_arguments
+from summarizer.tasks import Decoding
 from train.recipe import Evaluation
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
@@ -27,7 +29,9 @@ def generate(
     *,
     causal: bool,
     batch_size: int,
-    **decoding: Any,
+    decoding: Decoding,
+    ends: Collection[int],
+    **more: Any,
 ) -> list[str]:
     """The model's answer to every input, in the inputs' order.
 
@@ -36,7 +40,9 @@ def generate(
     Args:
         inputs: token ids of prompts.
         causal: whether the answer continues the prompt, which is then padded on the left.
-        decoding: `num_beams`, `max_new_tokens`, ... as transformers' `generate` takes them.
+        decoding: as the engine's, biases and all.
+        ends: the model's end marks.
+        more: as transformers' `generate` takes it.
     """
     import torch
 
@@ -48,6 +54,10 @@ def generate(
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             width = len(inputs[places[0]])
+            # without a ban of ours, none of the backbone's own (BART's is of three tokens)
+            arguments = {"no_repeat_ngram_size": 0, **more} | generate_arguments(
+                decoding, ends, [inputs[place] for place in places]
+            )
             pad = [width - len(inputs[place]) for place in places]
             ids, mask = [], []
             for place, missing in zip(places, pad, strict=True):
@@ -59,8 +69,8 @@ def generate(
                 out = model.generate(
                     input_ids=torch.tensor(ids, device=model.device),
                     attention_mask=torch.tensor(mask, device=model.device),
-                    do_sample=False,
-                    **decoding,
+                    eos_token_id=list(ends),
+                    **arguments,
                 )
             for place, answer in zip(places, out, strict=True):
                 answer = answer[width:] if causal else answer

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from summarizer.tasks import get_task
+from summarizer.tasks import Decoding, get_task
 from summarizer.windows import joined
 from train import selection
 from train.data import Rows, windows_of
@@ -236,12 +237,11 @@ class AdapterTrainer(Trainer):
                 prompts,
                 causal=self.causal,
                 batch_size=recipe.evaluation.batch_size,
-                max_new_tokens=recipe.decoding.max_new_tokens,
-                no_repeat_ngram_size=recipe.decoding.no_repeat_ngram_size or 0,
-                num_beams=1,  # the final choice of beams is train.decoding's
+                # greedy: the final choice of beams is train.decoding's
+                decoding=Decoding.from_dict({**asdict(recipe.decoding), "num_beams": 1}),
+                ends=self._stops(),
                 use_cache=True,
                 synced_gpus=self.is_fsdp_enabled,
-                eos_token_id=self._stops(),
             )
         told = iter(texts)
         style = get_task(recipe.task).output_style

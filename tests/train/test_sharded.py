@@ -28,6 +28,7 @@ from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.t5.modeling_t5 import T5Block
 
+from summarizer.tasks import Decoding
 from train.selection import generate, whole
 
 folder, version = sys.argv[1:]
@@ -37,7 +38,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 lora = LoraConfig(r=4, target_modules="all-linear", task_type="SEQ_2_SEQ_LM")
 model = get_peft_model(AutoModelForSeq2SeqLM.from_pretrained(folder), lora)
 prompts = [tokenizer(f"The heart is {word}.")["input_ids"] for word in ("normal", "clear", "small")]
-decoding = {"causal": False, "batch_size": 2, "max_new_tokens": 5, "num_beams": 1}
+decoding = {"causal": False, "batch_size": 2, "decoding": Decoding(max_new_tokens=5), "ends": [1]}
 expected = generate(model, tokenizer, prompts, **decoding)
 if version == "2":
     mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (2,))
