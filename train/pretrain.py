@@ -8,7 +8,8 @@ CORPUS is a folder of *.jsonl.xz files with `source` and `text`. Three stages, e
 its result is there: `prepare` (leave out documents that hold a row of a task, hold some back for
 validation, train the tokenizer), `train`, `export` (bf16 safetensors and run.json). Training goes
 on from its saved state, on a GPU or a CPU; the learning rate warms up, stays, and decays over the
-last part (WSD), so that a run can be lengthened from the state before the decay.
+last part (WSD), so that a run can be lengthened from the state before the decay. Where no state is
+kept, `--start models/base` goes on from released weights, with a new optimizer and a new warm-up.
 
 It does not know what the tasks are: `--exclude` only serves to keep their text out.
 """
@@ -70,6 +71,7 @@ class Pretraining:
     seed: int = 20
     mixture: str = "broad"  # shares of the objectives, of objectives.MIXTURES
     attention: str = "eager"
+    start: str = ""  # a released base to go on from where no state is saved
 
 
 # --- prepare ----------------------------------------------------------------------------------
@@ -342,11 +344,14 @@ class ScaledAdamW:
         self.adamw.zero_grad(set_to_none=True)
 
 
-def rate_at(step: int, config: Pretraining) -> float:
-    """Factor on the learning rate: warm-up, stable, then linear decay to zero (WSD)."""
+def rate_at(step: int, config: Pretraining, began: int = 0) -> float:
+    """Factor on the learning rate: warm-up, stable, then linear decay to zero (WSD).
+
+    `began` is the step at which the optimizer was new.
+    """
     decay_from = config.steps * (1 - config.decay)
     falling = (config.steps - step) / max(1.0, config.steps - decay_from)
-    return max(0.0, min(1.0, (step + 1) / max(1, config.warmup), falling))
+    return max(0.0, min(1.0, (step - began + 1) / max(1, config.warmup), falling))
 
 
 def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers: int, device: str,
@@ -365,6 +370,9 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
     validation = validation_batches(work, tokenizer, config)
     loss_of = torch.compile(packed_loss) if compile_model else packed_loss
     start, began, saved = state["step"], time.monotonic(), time.monotonic()
+    new_at = max(
+        phase["from"] for phase in state["phases"] if not phase["from"] or "start" in phase
+    )
     batches = loader(rows, start, config, workers, device)
     running, timed, timed_at = [], start, time.monotonic()
     step = start
@@ -374,7 +382,7 @@ def train(config: Pretraining, work: Path, run: Path, *, minutes: float, workers
             loss = loss_of(model, batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step(config.learning_rate * rate_at(step, config))
+        optimizer.step(config.learning_rate * rate_at(step, config, new_at))
         running.append(loss.detach())
         step += 1
         now = time.monotonic()
@@ -476,7 +484,9 @@ def save_state(run: Path, config: Pretraining, model, optimizer, state: dict) ->
 
 
 # A run may be lengthened, and go on with longer rows and other shares of the objectives.
-MAY_CHANGE = {"steps", "decay", "attention", "rows", "input_tokens", "target_tokens", "mixture"}
+MAY_CHANGE = {
+    "steps", "decay", "attention", "rows", "input_tokens", "target_tokens", "mixture", "start",
+}  # fmt: skip
 
 
 def load_state(run: Path, config: Pretraining, model, optimizer, device: str) -> dict:
@@ -484,6 +494,8 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
 
     path = run / "state.pt"
     if not path.exists():
+        if config.start:
+            return released_state(Path(config.start), config, model)
         return {"step": 0, "seconds": 0.0, "curve": [], "phases": [phase_of(config, 0)]}
     whole = torch.load(path, map_location=device, weights_only=True)
     ours = dataclasses.asdict(config)
@@ -504,11 +516,44 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
     return state
 
 
+def released_state(folder: Path, config: Pretraining, model) -> dict:
+    """Load a released base's weights into `model`; the state from which its run goes on."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        record = json.loads((folder / "run.json").read_text())
+        files = sorted(folder.glob("*.safetensors"))
+        weights = {name: value for file in files for name, value in load_file(file).items()}
+        model.load_state_dict(weights | tied(model, weights))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise SystemExit(f"{folder} is no base of this shape to go on from: {error}") from None
+    if record["steps"] >= config.steps:
+        raise SystemExit(f"{folder} has {record['steps']} steps already: give more as --steps.")
+    print(f"going on from {folder}, step {record['steps']}", flush=True)
+    return {
+        "step": record["steps"],
+        "seconds": record["seconds"],
+        "curve": record["curve"],
+        "phases": [*record["phases"], phase_of(config, record["steps"])],
+    }
+
+
+def tied(model, weights: dict) -> dict:
+    """The entries of `model` that a file leaves out because they are the shared embedding."""
+    shared = [name for name in model.state_dict() if name not in weights]
+    if any(name.split(".")[-2] not in ("embed_tokens", "lm_head") for name in shared):
+        return {}  # then load_state_dict names them
+    return {name: weights["shared.weight"] for name in shared}
+
+
 def phase_of(config: Pretraining, step: int) -> dict:
     """What may change between parts of one run, and the step from which it holds."""
-    return {"from": step} | {
-        name: getattr(config, name)
-        for name in ("steps", "decay", "rows", "input_tokens", "target_tokens", "mixture")
+    names = ("steps", "decay", "rows", "input_tokens", "target_tokens", "mixture")
+    return {
+        "from": step,
+        **{name: getattr(config, name) for name in names},
+        **({"start": config.start} if config.start else {}),
     }
 
 

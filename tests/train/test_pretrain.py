@@ -4,6 +4,7 @@ import dataclasses
 import json
 import lzma
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,6 +206,56 @@ def test_a_run_goes_on_with_longer_rows_and_other_objectives(work, tmp_path):
     first, second = record["command"].splitlines()
     assert "--mixture" not in first
     assert "--steps 12" in second and "--rows 1" in second and "--mixture language" in second
+
+
+@pytest.fixture(scope="module")
+def released(work, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released")
+    pretrain.train(TINY, work, folder / "run", minutes=9, workers=0, device="cpu",
+                   compile_model=False, save_every=9)  # fmt: skip
+    pretrain.export(TINY, work, folder / "run", folder / "base", "1MB")
+    return folder / "base"
+
+
+def test_a_run_goes_on_from_released_weights_where_no_state_is_kept(work, released, tmp_path):
+    """The steps, tokens and commands of both parts are told; the rate warms up anew."""
+    base = released
+    longer = dataclasses.replace(TINY, steps=12, start=str(base))
+
+    model = new_model(TINY)
+    state = pretrain.released_state(base, longer, model)
+    released = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32)
+    assert all(torch.equal(p, released.state_dict()[n]) for n, p in model.state_dict().items())
+    assert state["step"] == 8 and state["phases"][-1]["from"] == 8
+
+    more = ["--steps", "12", "--start", str(base)]
+    assert run(work, tmp_path / "second", *more, "--minutes", "0").wait() == 0
+    assert run(work, tmp_path / "second", *more).wait() == 0
+    pretrain.export(longer, work, tmp_path / "second", tmp_path / "next", "1MB")
+    record = json.loads((tmp_path / "next/run.json").read_text())
+    assert record["steps"] == 12
+    assert record["tokens"] == 12 * 2 * 128
+    assert [phase["from"] for phase in record["phases"]] == [0, 8]
+    first, second = record["command"].splitlines()
+    assert "--start" not in first and second.endswith(f"--start {base}")
+    assert [c["step"] for c in record["curve"] if "eval_loss" in c] == [8, 12]
+    assert pretrain.rate_at(8, longer, 8) < pretrain.rate_at(9, longer, 8)
+
+
+@pytest.mark.parametrize("fault", ["no folder", "another shape", "a cut file", "enough steps"])
+def test_weights_that_a_run_cannot_go_on_from_are_refused(released, tmp_path, fault):
+    base, config = tmp_path / "base", dataclasses.replace(TINY, steps=12)
+    if fault != "no folder":
+        shutil.copytree(released, base)
+    if fault == "another shape":
+        config = dataclasses.replace(config, d_model=48)
+    if fault == "a cut file":
+        file = next(base.glob("*.safetensors"))
+        file.write_bytes(file.read_bytes()[:1000])
+    if fault == "enough steps":
+        config = TINY
+    with pytest.raises(SystemExit, match=r"has 8 steps already" if config is TINY else "no base"):
+        pretrain.released_state(base, config, new_model(config))
 
 
 def test_every_mixture_has_the_same_objectives_and_sums_to_one():
