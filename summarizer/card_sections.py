@@ -163,10 +163,13 @@ def _file_table(data: Mapping[str, Any]) -> str:
     return table(["split", "file", "rows", "SHA-256 begins"], rows) if rows else ""
 
 
-def _train_command(recipe: Mapping[str, Any]) -> str | None:
-    """What trains it again: first the adapter that it goes on from, which its recipe is named for."""
+def _train_command(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | None:
+    """What trains it again: first the adapters that it goes on from, by their recipes' names."""
     start = (recipe.get("adapter") or {}).get("init_from")
-    names = [str(start).rstrip("/").rpartition("/")[2]] if start else []
+    # records from before `goes_on_from` name one folder, that of the recipe's own name
+    names = run.get("goes_on_from") or (
+        [str(start).rstrip("/").rpartition("/")[2]] if start else []
+    )
     if not recipe.get("name"):
         return None
     return " && ".join(f"python -m train.run {name}" for name in [*names, recipe["name"]])
@@ -176,7 +179,7 @@ def training(record: Record) -> str:
     run, parts = record.run, []
     if not run:
         return "There is no run.json beside these weights: how they were made is not recorded."
-    command = run.get("command") or _train_command(record.recipe)
+    command = run.get("command") or _train_command(run, record.recipe)
     if command:
         parts.append(fence("bash", str(command)))
     facts = [

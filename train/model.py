@@ -189,7 +189,7 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
         RecipeError: target_modules names no layer of this backbone.
     """
     import torch
-    from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     torch.manual_seed(recipe.seed)
     chosen = recipe.adapter
@@ -206,7 +206,11 @@ def with_adapter(recipe: Recipe, model: Any) -> Any:
     if chosen.init_from is not None:
         check_init_from(recipe)
         try:
-            adapted = PeftModel.from_pretrained(model, chosen.init_from, is_trainable=True)
+            begun = PeftConfig.from_pretrained(chosen.init_from)
+            begun.lora_dropout = chosen.lora_dropout  # the recipe's, whatever it was begun with
+            adapted = PeftModel.from_pretrained(
+                model, chosen.init_from, is_trainable=True, config=begun
+            )
             adapted.peft_config["default"].base_model_name_or_path = model.name_or_path
             return adapted
         except (OSError, ValueError, RuntimeError) as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +34,7 @@ def run_record(
     weights = trainer.best_dir / "adapter_model.safetensors"
     return {
         "recipe": recipe.to_dict(),
+        **({"goes_on_from": parts} if (parts := earlier_parts(recipe)) else {}),
         "data": {
             "train": {
                 "files": rows.files,
@@ -63,6 +65,18 @@ def run_record(
         "validation_scores": best["scores"],
         "adapter_sha256": file_sha256(weights) if weights.is_file() else None,
     }
+
+
+def earlier_parts(recipe: Recipe) -> list[str]:
+    """The names of the recipes whose adapters this one goes on from, the first first."""
+    start = recipe.adapter.init_from
+    if start is None:
+        return []
+    path = Path(start) / "run.json"
+    if not path.is_file():  # an adapter from elsewhere
+        return []
+    before = json.loads(path.read_text(encoding="utf-8"))
+    return [*before.get("goes_on_from", []), before["recipe"]["name"]]
 
 
 def versions() -> dict[str, str]:

@@ -166,6 +166,12 @@ def test_an_adapter_that_goes_on_from_another_says_both_commands(adapter: Path) 
     (adapter / "run.json").write_text(json.dumps(record))
     both = "python -m train.run radiology-start && python -m train.run radiology"
     assert f"```bash\n{both}\n```" in card(adapter)
+    record["goes_on_from"] = ["radiology-start", "radiology-second"]
+    (adapter / "run.json").write_text(json.dumps(record))
+    three = " && ".join(
+        f"python -m train.run radiology{part}" for part in ("-start", "-second", "")
+    )
+    assert f"```bash\n{three}\n```" in card(adapter)
 
 
 def test_paths_of_the_machine_stay_at_home(adapter: Path) -> None:

@@ -255,12 +255,23 @@ def test_a_packed_run_has_the_loss_of_an_unpacked_one(tmp_path, train_now) -> No
 def test_an_adapter_can_be_gone_on_from(tmp_path, train_now) -> None:
     assert train_now(name="first")[0] == 0
     first = tmp_path / "models" / "first"
-    status, _, err = train_now(name="second", adapter__init_from=str(first))
+    status, _, err = train_now(
+        name="second", adapter__init_from=str(first), adapter__lora_dropout=0.25
+    )
     assert status == 0, err
     end = [e["eval_loss"] for e in record(first)["curve"] if "eval_loss" in e][-1]
     start = [e["eval_loss"] for e in record(tmp_path / "models" / "second")["curve"]
              if "eval_loss" in e][0]  # fmt: skip
     assert start < end
+    kept = json.loads((tmp_path / "models" / "second" / "adapter_config.json").read_text())
+    assert kept["lora_dropout"] == 0.25, "the recipe's, not the first adapter's"
+    assert "goes_on_from" not in record(first)
+    assert record(tmp_path / "models" / "second")["goes_on_from"] == ["first"]
+    status, _, err = train_now(
+        name="third", adapter__init_from=str(tmp_path / "models" / "second"), training__max_steps=1
+    )
+    assert status == 0, err
+    assert record(tmp_path / "models" / "third")["goes_on_from"] == ["first", "second"]
 
 
 def test_the_segment_is_told_in_training_and_when_the_adapter_serves(tmp_path, train_now) -> None:
