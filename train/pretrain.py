@@ -484,9 +484,7 @@ def save_state(run: Path, config: Pretraining, model, optimizer, state: dict) ->
 
 
 # A run may be lengthened, and go on with longer rows and other shares of the objectives.
-MAY_CHANGE = {
-    "steps", "decay", "attention", "rows", "input_tokens", "target_tokens", "mixture", "start",
-}  # fmt: skip
+MAY_CHANGE = {"steps", "decay", "attention", "rows", "input_tokens", "target_tokens", "mixture"}
 
 
 def load_state(run: Path, config: Pretraining, model, optimizer, device: str) -> dict:
@@ -498,8 +496,9 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
             return released_state(Path(config.start), config, model)
         return {"step": 0, "seconds": 0.0, "curve": [], "phases": [phase_of(config, 0)]}
     whole = torch.load(path, map_location=device, weights_only=True)
-    ours = dataclasses.asdict(config)
-    other = sorted(k for k in ours if ours[k] != whole["config"].get(k) and k not in MAY_CHANGE)
+    before = Pretraining(**whole["config"])
+    ours, theirs = dataclasses.asdict(config), dataclasses.asdict(before)
+    other = sorted(k for k in ours if ours[k] != theirs[k] and k not in MAY_CHANGE)
     if other:
         raise SystemExit(
             f"{path} was saved by a run with another {', '.join(other)}: give the same values, "
@@ -508,7 +507,6 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
     model.load_state_dict(whole["model"])
     optimizer.adamw.load_state_dict(whole["optimizer"])
     state = whole["state"]
-    before = Pretraining(**whole["config"])
     state.setdefault("phases", [phase_of(before, 0)])
     if (now := phase_of(config, state["step"])) != state["phases"][-1] | {"from": state["step"]}:
         state["phases"].append(now)
@@ -518,14 +516,14 @@ def load_state(run: Path, config: Pretraining, model, optimizer, device: str) ->
 
 def released_state(folder: Path, config: Pretraining, model) -> dict:
     """Load a released base's weights into `model`; the state from which its run goes on."""
+    import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from transformers import T5ForConditionalGeneration
 
     try:
         record = json.loads((folder / "run.json").read_text())
-        files = sorted(folder.glob("*.safetensors"))
-        weights = {name: value for file in files for name, value in load_file(file).items()}
-        model.load_state_dict(weights | tied(model, weights))
+        released = T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        model.load_state_dict(released.state_dict())
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise SystemExit(f"{folder} is no base of this shape to go on from: {error}") from None
     if record["steps"] >= config.steps:
@@ -537,14 +535,6 @@ def released_state(folder: Path, config: Pretraining, model) -> dict:
         "curve": record["curve"],
         "phases": [*record["phases"], phase_of(config, record["steps"])],
     }
-
-
-def tied(model, weights: dict) -> dict:
-    """The entries of `model` that a file leaves out because they are the shared embedding."""
-    shared = [name for name in model.state_dict() if name not in weights]
-    if any(name.split(".")[-2] not in ("embed_tokens", "lm_head") for name in shared):
-        return {}  # then load_state_dict names them
-    return {name: weights["shared.weight"] for name in shared}
 
 
 def phase_of(config: Pretraining, step: int) -> dict:

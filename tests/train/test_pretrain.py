@@ -150,10 +150,11 @@ def test_a_killed_run_goes_on_and_ends_as_one_never_killed(work, tmp_path):
 
 def test_a_state_of_another_run_is_refused_by_name(work, tmp_path):
     assert run(work, tmp_path, "--steps", "1").wait() == 0
-    other = run(work, tmp_path, "--clip", "0.5", stderr=subprocess.PIPE)
-    _, error = other.communicate()
-    assert other.returncode != 0
-    assert "clip" in error and "Traceback" not in error
+    for name, value in (("clip", "0.5"), ("start", "models/base")):
+        other = run(work, tmp_path, f"--{name}", value, stderr=subprocess.PIPE)
+        _, error = other.communicate()
+        assert other.returncode != 0
+        assert f"another {name}" in error and "Traceback" not in error
 
 
 def test_the_exported_folder_is_a_bf16_t5_that_anyone_loads(work, tmp_path):
