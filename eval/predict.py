@@ -376,6 +376,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="on what follows in the text; default: the adapter's",
     )
+    parser.add_argument(
+        "--lexicon",
+        action=argparse.BooleanOptionalAction,
+        help="only words of the base's lexicon or of the text; default: the adapter's",
+    )
 
 
 def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request:
@@ -386,7 +391,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
     names = (
         *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
-        *("end_bias", "copy_bias"),
+        *("end_bias", "copy_bias", "lexicon"),
     )
     given = {name: getattr(arguments, name) for name in names}
     return Request(

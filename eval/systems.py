@@ -221,7 +221,9 @@ class ModelWriter:
         from summarizer.generate import until_end
 
         ids, mask = self._backbone.pad(prompts)
-        settings = generate_arguments(self._decoding, self._backbone.ends, prompts)
+        settings = generate_arguments(
+            self._decoding, self._backbone.ends, prompts, self._backbone.lexicon
+        )
         with torch.inference_mode():
             output = self._backbone.model.generate(input_ids=ids, attention_mask=mask, **settings)
         given = ids.shape[1] if self._backbone.kind == "causal" else 1

@@ -161,6 +161,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         how += f", end mark {decoding['end_bias']:+g}"
     if decoding.get("copy_bias"):
         how += f", what the text says next {decoding['copy_bias']:+g}"
+    if decoding.get("lexicon"):
+        how += ", only words of its lexicon or of the text"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

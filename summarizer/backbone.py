@@ -13,10 +13,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from summarizer.copying import CopyBias
+from summarizer.lexicon import FILE as LEXICON
+from summarizer.lexicon import Lexicon, WordsOnly
 from summarizer.tasks import Decoding
 
 # Folders named in settings and tasks ("models/base") are looked for from here too, so that the
@@ -47,6 +50,11 @@ class Backbone:
     model: Any
     positions: int | None
     ends: frozenset[int]
+
+    @cached_property
+    def lexicon(self) -> Lexicon | None:
+        """The words that `Decoding.lexicon` keeps to, if the base has such a list."""
+        return read_lexicon(self.path, self.tokenizer)
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """The text of generated tokens, without special ones, half characters or outer space."""
@@ -231,11 +239,15 @@ def chat_parts(tokenizer: Any, before: str, after: str) -> tuple[str, str]:
 
 
 def generate_arguments(
-    decoding: Decoding, ends: Iterable[int], prompts: Sequence[Sequence[int]]
+    decoding: Decoding,
+    ends: Iterable[int],
+    prompts: Sequence[Sequence[int]],
+    lexicon: Lexicon | None = None,
 ) -> dict[str, Any]:
     """A decoding as transformers' `generate` takes it.
 
     ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
+    lexicon: the base's; needed where the decoding keeps to it.
     """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,
@@ -250,12 +262,29 @@ def generate_arguments(
         arguments["length_penalty"] = decoding.length_penalty
     if decoding.end_bias:
         arguments["sequence_bias"] = [[[end], decoding.end_bias] for end in sorted(ends)]
+    processors: list[Any] = []
     if decoding.copy_bias:
+        processors.append(CopyBias(prompts, decoding.copy_bias, frozenset(ends)))
+    if decoding.lexicon:
+        if lexicon is None:
+            raise ModelError("A lexicon is asked for, and the base model has none.")
+        processors.append(WordsOnly(lexicon, prompts))
+    if processors:
         from transformers import LogitsProcessorList
 
-        copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
-        arguments["logits_processor"] = LogitsProcessorList([copying])
+        arguments["logits_processor"] = LogitsProcessorList(processors)
     return arguments
+
+
+def read_lexicon(folder: Path, tokenizer: Any) -> Lexicon | None:
+    """The lexicon in a base model's folder, None where there is none. Raises ModelError."""
+    path = folder / LEXICON
+    if not path.is_file():
+        return None
+    try:
+        return Lexicon.read(path, tokenizer)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"The file {path} cannot be read: {one_line(error)}.") from None
 
 
 def without_special(tokenizer: Any, text: str) -> str:

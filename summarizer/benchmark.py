@@ -180,7 +180,9 @@ class _Plain:
         texts, written, first = [], [], 0.0
         for model in (self._backbone.model, self._tuned):
             clock = _FirstToken()
-            settings = generate_arguments(decoding, self._backbone.ends, rows)
+            settings = generate_arguments(
+                decoding, self._backbone.ends, rows, self._backbone.lexicon
+            )
             if decoding.num_beams == 1:
                 settings["streamer"] = clock
             with torch.inference_mode():

@@ -35,6 +35,7 @@ from .card_sections import (
     uses,
 )
 from .energy import cost, emissions
+from .lexicon import FILE as LEXICON
 from .markdown import code, join
 from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
@@ -237,7 +238,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
 
         text = {json.dumps(_example_prompt(record))}
         tokens = tokenizer(text, return_tensors="pt")
-        {bias}output = model.generate(**tokens, {arguments})
+        {bias}{_lexicon(record.decoding, base, pin)}output = model.generate(**tokens, {arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
     return snippet + longer if words else snippet
@@ -379,6 +380,37 @@ def _bias(decoding: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n        " for line in lines) if end or copy else ""
 
 
+def _lexicon(decoding: Mapping[str, Any], base: str, pin: str) -> str:
+    """The lines of the snippet that keep to real words (`summarizer.lexicon`), if it does."""
+    if not decoding.get("lexicon"):
+        return ""
+    lines = f"""
+import re
+from transformers.utils import cached_file
+
+listed = open(cached_file("{base}", "{LEXICON}"{pin}), encoding="utf-8").read().split()
+words = {{*listed, *re.findall(r"[^\\W\\d_]+", text.lower())}}
+starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
+special = set(tokenizer.all_special_ids)
+pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
+heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
+tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
+
+def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
+    text = tokenizer.decode(ids, skip_special_tokens=True).lower()
+    part = re.search(r"[^\\W\\d_]*$", text)[0]
+    fit = [
+        i
+        for i, (piece, head, tail) in enumerate(zip(pieces, heads, tails))
+        if (part + head in starts if piece and piece == head
+            else part + head in {{"", *words}} and tail in starts)
+    ]
+    return fit or list(range(len(pieces)))
+
+"""
+    return "".join(f"{line}\n        " if line else "\n" for line in lines.split("\n")[1:-1])
+
+
 def _generate_arguments(decoding: Mapping[str, Any]) -> str:
     neutral = {
         "num_beams": 1,
@@ -397,6 +429,8 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
     ]
     if arguments.get("end_bias") or arguments.get("copy_bias"):
         shown.append("sequence_bias=bias")
+    if arguments.get("lexicon"):
+        shown.append("prefix_allowed_tokens_fn=real_words")
     return ", ".join(shown)
 
 

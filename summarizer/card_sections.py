@@ -351,6 +351,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
     ):
         if (beams > 1 or key != "length_penalty") and decoding.get(key, neutral) != neutral:
             words.append(f"{key.replace('_', ' ')} {decoding[key]}")
+    if decoding.get("lexicon"):
+        words.append("only words of the base's lexicon or of the text")
     return ", ".join(words)
 
 

@@ -37,6 +37,7 @@ from summarizer.backbone import (
     weights_sha256,
     without_special,
 )
+from summarizer.lexicon import FILE as LEXICON
 from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
 from summarizer.windows import joined, parts_of
@@ -109,6 +110,12 @@ class Engine:
                         f"The run record of the adapter {info.label} cannot be used: "
                         f"{one_line(error)}."
                     ) from error
+        for name, task in self._tasks.items():
+            if task.decoding.lexicon and backbone.lexicon is None:
+                raise ModelError(
+                    f"The adapter {adapters[name].label} writes by a lexicon, and the backbone "
+                    f"{backbone.name} has no {LEXICON}: fetch the backbone again."
+                )
 
     @classmethod
     def load(
@@ -454,7 +461,12 @@ class Engine:
         rows = [(system, place) for system in systems for place in range(len(prompts))]
         input_ids, attention_mask = self._backbone.pad(prompts * len(systems))
         # num_beams is a direct argument, or PEFT does not see it
-        settings = generate_arguments(decoding, self._backbone.ends, prompts * len(systems))
+        settings = generate_arguments(
+            decoding,
+            self._backbone.ends,
+            prompts * len(systems),
+            self._backbone.lexicon if decoding.lexicon else None,
+        )
         settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
         if decoding.num_beams == 1 and arrivals is not None:
             settings["streamer"] = _streamer(rows, arrivals)

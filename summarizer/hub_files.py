@@ -36,7 +36,7 @@ _BACKBONE_FILES = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab"
     r"|model\.safetensors\.index|run)\.json"
     r"|model(-\d{5}-of-\d{5})?\.safetensors"
-    r"|(merges|vocab)\.txt|(spiece|tokenizer|sentencepiece\.bpe)\.model|chat_template\.jinja"
+    r"|(merges|vocab|lexicon)\.txt|(spiece|tokenizer|sentencepiece\.bpe)\.model|chat_template\.jinja"
 )
 
 

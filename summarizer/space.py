@@ -41,7 +41,7 @@ _GOING_ON = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTI
 _LIBRARY = (".py", ".css", ".js", ".svg")
 _MODEL = re.compile(
     r"adapter_config\.json|adapter_model\.safetensors|run\.json|scores\.json|README\.md"
-    r"|failures\.md|config\.json|generation_config\.json|tokenizer\.json|tokenizer_config\.json"
+    r"|failures\.md|lexicon\.txt|config\.json|generation_config\.json|tokenizer\.json|tokenizer_config\.json"
     r"|special_tokens_map\.json|model(-\d{5}-of-\d{5})?\.safetensors"
     r"|model\.safetensors\.index\.json|[\w-]+\.png"
 )

@@ -27,7 +27,8 @@ class Decoding:
     beam's length (beams only). no_repeat_ngram_size: no n-gram of this size twice, 0 is off.
     min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
     step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
-    follows the last one written somewhere in the text (`summarizer.copying`).
+    follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
+    the base's lexicon or of the text are written (`summarizer.lexicon`).
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -39,6 +40,7 @@ class Decoding:
     min_new_tokens: int = 0
     end_bias: float = 0.0
     copy_bias: float = 0.0
+    lexicon: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -58,6 +60,8 @@ class Decoding:
             if not is_number or not -10.0 <= value <= 10.0:  # the comparison also refuses NaN
                 raise ValueError(f"{name} must be a number from -10 to 10, not {value!r}.")
             object.__setattr__(self, name, float(value))
+        if not isinstance(self.lexicon, bool):
+            raise ValueError(f"lexicon must be true or false, not {self.lexicon!r}.")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(
                 f"min_new_tokens ({self.min_new_tokens}) must not be above "

@@ -68,7 +68,9 @@ def test_only_what_loading_needs_is_fetched(hub: Hub, adapter: Repository) -> No
 def test_of_a_backbone_neither_code_nor_pickles_are_fetched(hub: Hub, base: Repository) -> None:
     _, _, _, _, names = got(fetch(hub, "owner/base", "backbone"))
     assert len([name for name in names if name.endswith(".safetensors")]) > 1  # all shards
-    assert {"config.json", "tokenizer.json", "model.safetensors.index.json"} <= set(names)
+    assert {"config.json", "tokenizer.json", "lexicon.txt", "model.safetensors.index.json"} <= set(
+        names
+    )
     assert not [name for name in names if name.endswith((".py", ".bin"))]
     assert not hub.peer.requests("GET", r"pytorch_model|modeling_own")
 

@@ -100,6 +100,7 @@ def test_exactly_what_the_page_needs_goes_up(checkout: Path) -> None:
     assert {"app.py", "requirements.txt", "README.md", "LICENSE"} <= set(files)
     assert {"summarizer/ui.py", "summarizer/ui.css", "summarizer/__main__.py"} <= set(files)
     assert "models/base/tokenizer.json" in files
+    assert "models/base/lexicon.txt" in files
     for task in TASKS.values():
         assert task.examples in files and f"{task.adapter}/adapter_model.safetensors" in files
     tops = {path.split("/")[0] for path in files}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def make_backbone(folder: Path, *, seed: int = 0, width: int = 32) -> Path:
     stir(model, seed)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    words = sorted({word.lower() for text in TEXTS for word in re.findall(r"[A-Za-z]+", text)})
+    (folder / "lexicon.txt").write_text("\n".join(words) + "\n")
     return folder
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from summarizer.backbone import ModelError, is_hub_id, resolve, weights_sha256
+from summarizer.lexicon import FILE as LEXICON
 from train.errors import RecipeError
 from train.recipe import Recipe, load_recipe, recipe_names
 
@@ -122,6 +123,10 @@ def load_tokenizer(recipe: Recipe, source: Source) -> Any:
         raise RecipeError(f"The tokenizer of backbone {recipe.backbone} has no end token.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if recipe.decoding.lexicon and not (source.folder / LEXICON).is_file():
+        raise RecipeError(
+            f"decoding.lexicon is set, and backbone {recipe.backbone} has no {LEXICON}: leave it out."
+        )
     tokenizer.split_special_tokens = recipe.architecture == "seq2seq"
     tokenizer.model_max_length = int(1e9)  # the recipe's limits hold, not a warning's
     return tokenizer

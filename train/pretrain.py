@@ -6,7 +6,8 @@ Run as:
 
 CORPUS is a folder of *.jsonl.xz files with `source` and `text`. Three stages, each skipped when
 its result is there: `prepare` (leave out documents that hold a row of a task, hold some back for
-validation, train the tokenizer), `train`, `export` (bf16 safetensors and run.json). Training goes
+validation, train the tokenizer, list the words
+of the lexicon), `train`, `export` (bf16 safetensors and run.json). Training goes
 on from its saved state, on a GPU or a CPU; the learning rate warms up, stays, and decays over the
 last part (WSD), so that a run can be lengthened from the state before the decay. Where no state is
 kept, `--start models/base` goes on from released weights, with a new optimizer and a new warm-up.
@@ -26,18 +27,24 @@ import os
 import platform
 import random
 import re
+import shutil
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from summarizer.lexicon import FILE as LEXICON
+from summarizer.lexicon import words_of
 from train import objectives
 from train.objectives import Document
 from train.tokenizer import sentinel_ids, train_tokenizer
 
 CHARACTERS_A_TOKEN = 3.6  # of English medical text, a little below the mean, so that inputs fit
+DOCUMENTS = 3  # that a word stands in before it is in the lexicon: a slip of the pen does not
 SHINGLE = 16  # words in a row that a document may not share with a task's row
 
 
@@ -78,12 +85,17 @@ class Pretraining:
 
 
 def prepare(corpus: Path, exclude: list[Path], work: Path, vocabulary_size: int) -> dict:
-    """Filter the corpus, hold every 200th document back, train the tokenizer.
+    """Filter the corpus, hold every 200th document back, train the tokenizer and write the
+    lexicon.
 
     Returns and writes the report (documents and characters by source, what was left out, why).
     """
     report_path = work / "corpus.json"
     if report_path.exists():
+        if not (work / LEXICON).exists():  # prepared before there was one
+            files = [work / f"{name}.jsonl.xz" for name in ("train", "validation")]
+            documents = (d for path in files for d in read_documents(path))
+            write_lexicon((document.text for document in documents), work / LEXICON)
         return json.loads(report_path.read_text())
     files = sorted(corpus.glob("*.jsonl.xz"))
     if not files:
@@ -115,9 +127,19 @@ def prepare(corpus: Path, exclude: list[Path], work: Path, vocabulary_size: int)
     report["documents"] = {"train": len(documents) - held_back, "validation": held_back}
     report["characters"] = sum(len(d["text"]) for d in documents)
     train_tokenizer((d["text"] for d in documents), vocabulary_size, work / "tokenizer")
+    write_lexicon((d["text"] for d in documents), work / LEXICON)
     report_path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"{len(report['left_out'])} documents left out: they hold a row of a task", flush=True)
     return report
+
+
+def write_lexicon(texts: Iterable[str], path: Path) -> None:
+    """The words that a text may be held to (`summarizer.lexicon`): those of `DOCUMENTS` texts."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        seen.update(words_of(text))
+    words = sorted(word for word, times in seen.items() if times >= DOCUMENTS)
+    path.write_text("\n".join(words) + "\n", encoding="utf-8")
 
 
 def task_shingles(paths: list[Path]) -> set[int]:
@@ -575,6 +597,7 @@ def export(config: Pretraining, work: Path, run: Path, out: Path, shard: str = "
     model.config.dropout_rate = 0.1  # what adapters are trained with; generation ignores it
     model.save_pretrained(out, max_shard_size=shard)
     transformers.AutoTokenizer.from_pretrained(work / "tokenizer").save_pretrained(out)
+    shutil.copyfile(work / LEXICON, out / LEXICON)
     state, report = whole["state"], json.loads((work / "corpus.json").read_text())
     record = {
         "command": "\n".join(commands(state["phases"])),

@@ -49,7 +49,7 @@ _EXTRA = re.compile(r"failures\.md|LICENSE|NOTICE|[\w-]+\.png")
 _BASE = re.compile(
     r"config\.json|generation_config\.json|model(-\d{5}-of-\d{5})?\.safetensors"
     r"|model\.safetensors\.index\.json|tokenizer\.json|tokenizer_config\.json"
-    r"|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja"
+    r"|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja|lexicon\.txt"
 )
 _STALE = re.compile(r"(run|scores)\.json|failures\.md|[\w-]+\.png")
 

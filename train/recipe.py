@@ -189,6 +189,7 @@ class Decoding:
     min_new_tokens: int | None = None
     end_bias: float | None = None
     copy_bias: float | None = None
+    lexicon: bool | None = None
 
 
 @dataclass(frozen=True)

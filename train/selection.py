@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from summarizer.backbone import generate_arguments
+from summarizer.lexicon import Lexicon
 from summarizer.tasks import Decoding
 from train.recipe import Evaluation
 
@@ -31,6 +32,7 @@ def generate(
     batch_size: int,
     decoding: Decoding,
     ends: Collection[int],
+    lexicon: Lexicon | None = None,
     **more: Any,
 ) -> list[str]:
     """The model's answer to every input, in the inputs' order.
@@ -42,6 +44,7 @@ def generate(
         causal: whether the answer continues the prompt, which is then padded on the left.
         decoding: as the engine's, biases and all.
         ends: the model's end marks.
+        lexicon: the base's, needed where the decoding keeps to it.
         more: as transformers' `generate` takes it.
     """
     import torch
@@ -56,7 +59,7 @@ def generate(
             width = len(inputs[places[0]])
             # without a ban of ours, none of the backbone's own (BART's is of three tokens)
             arguments = {"no_repeat_ngram_size": 0, **more} | generate_arguments(
-                decoding, ends, [inputs[place] for place in places]
+                decoding, ends, [inputs[place] for place in places], lexicon
             )
             pad = [width - len(inputs[place]) for place in places]
             ids, mask = [], []

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from summarizer.backbone import read_lexicon
 from summarizer.tasks import Decoding, get_task
 from summarizer.windows import joined
 from train import selection
@@ -92,6 +93,11 @@ class AdapterTrainer(Trainer):
         self.label_smoother = None
         encoder = Encoder(recipe, tokenizer)
         self.ends = encoder.ends
+        self.lexicon = (
+            read_lexicon(Path(tokenizer.name_or_path), tokenizer)
+            if recipe.decoding.lexicon
+            else None
+        )
         self.validation = [(row, encoder.inputs(row)) for row in validation.rows]
         self.examples = [  # what the validation loss is of
             Example(encoder.input(row)[0], encoder.target(row["target"])[0])
@@ -240,6 +246,7 @@ class AdapterTrainer(Trainer):
                 # greedy: the final choice of beams is train.decoding's
                 decoding=Decoding.from_dict({**asdict(recipe.decoding), "num_beams": 1}),
                 ends=self._stops(),
+                lexicon=self.lexicon,
                 use_cache=True,
                 synced_gpus=self.is_fsdp_enabled,
             )

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 GREEDY = Decoding(max_new_tokens=48)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
+WORDS = Decoding(max_new_tokens=32, lexicon=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def examples(task, count):
     return rows[:count]
 
 
-@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS, WORDS], ids=["greedy", "beams", "words"])
 @pytest.mark.parametrize("name", TASKS)
 def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding):
     import torch
@@ -58,7 +59,7 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
             for prompt in prompts:  # each window by itself
                 given = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=1024)
                 ids = given["input_ids"][0].tolist()
-                settings = plain_settings(decoding, ids, [tokenizer.eos_token_id])
+                settings = plain_settings(decoding, ids, [tokenizer.eos_token_id], tokenizer)
                 with torch.no_grad():
                     output = model.generate(**given, do_sample=False, **settings)[0]
                 texts.append(tokenizer.decode(output, skip_special_tokens=True).strip())

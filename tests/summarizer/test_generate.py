@@ -18,6 +18,8 @@ BEAMS = Decoding(max_new_tokens=10, num_beams=3, length_penalty=0.8)
 BIASED = Decoding(max_new_tokens=16, end_bias=2.5, no_repeat_ngram_size=2)
 COPYING = Decoding(max_new_tokens=16, end_bias=-1, copy_bias=4)
 COPYING_BEAMS = Decoding(max_new_tokens=10, num_beams=3, copy_bias=4)
+WORDS = Decoding(max_new_tokens=16, copy_bias=4, lexicon=True)
+WORDS_BEAMS = Decoding(max_new_tokens=10, num_beams=3, lexicon=True)
 # so long that a test which stops it would notice if it did not
 LONG = Decoding(max_new_tokens=400, min_new_tokens=400)
 
@@ -37,7 +39,7 @@ def alone(tiny):
 
     def run(task, prompt, decoding):
         given = tokenizer(prompt, return_tensors="pt")
-        settings = plain_settings(decoding, given["input_ids"][0].tolist(), [1])
+        settings = plain_settings(decoding, given["input_ids"][0].tolist(), [1], tokenizer)
         with torch.no_grad():
             row = models[task].generate(**given, do_sample=False, **settings)[0].tolist()[1:]
         tokens = row[: row.index(1)] if 1 in row else row
@@ -69,8 +71,8 @@ def steps(engine: Engine, at: int, action) -> "object":
 
 @pytest.mark.parametrize(
     "decoding",
-    [SHORT, BEAMS, BIASED, COPYING, COPYING_BEAMS],
-    ids=["greedy", "beams", "biased", "copying", "copying beams"],
+    [SHORT, BEAMS, BIASED, COPYING, COPYING_BEAMS, WORDS, WORDS_BEAMS],
+    ids=["greedy", "beams", "biased", "copying", "copying beams", "words", "words beams"],
 )
 @pytest.mark.parametrize("task", TASKS)
 def test_both_columns_say_what_two_separate_models_say(engine, alone, task, decoding):
@@ -95,7 +97,7 @@ def test_eight_requests_at_once_are_each_their_single_user_answer(engine):
 
 
 @pytest.mark.parametrize(
-    ("decoding", "batch_size"), [(SHORT, 1), (SHORT, 3), (SHORT, 8), (BEAMS, 3)]
+    ("decoding", "batch_size"), [(SHORT, 1), (SHORT, 3), (SHORT, 8), (BEAMS, 3), (WORDS, 3)]
 )
 def test_a_batch_says_what_single_runs_say(engine, decoding, batch_size):
     rows = [

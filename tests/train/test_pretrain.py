@@ -83,6 +83,18 @@ def test_training_and_validation_share_no_document(work):
     assert not train & validation
 
 
+def test_the_lexicon_holds_the_words_of_three_documents(work, corpus, tmp_path):
+    words = (work / "lexicon.txt").read_text().split()
+    assert words == sorted(words)
+    assert {"cough", "patient", "he", "mtsamples"} <= set(words)
+    assert not {"centimetres", "lobe"} & set(words), "one document says that, and it was left out"
+    assert all(word == word.lower() and word.isalpha() for word in words)
+    old = shutil.copytree(work, tmp_path / "old")  # prepared before there was a lexicon
+    (old / "lexicon.txt").unlink()
+    pretrain.prepare(corpus, [], old, TINY.vocabulary_size)
+    assert (old / "lexicon.txt").read_bytes() == (work / "lexicon.txt").read_bytes()
+
+
 def test_a_row_depends_on_its_number_alone(rows):
     first, again = rows[11], rows[11]
     assert all((first[k] == again[k]).all() for k in first)
@@ -164,6 +176,8 @@ def test_the_exported_folder_is_a_bf16_t5_that_anyone_loads(work, tmp_path):
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "base")
     assert model.dtype == torch.bfloat16
     assert len(list((tmp_path / "base").glob("*.safetensors"))) > 1, "in shards"
+    lexicon = (tmp_path / "base/lexicon.txt").read_bytes()
+    assert lexicon == (work / "lexicon.txt").read_bytes()
     record = json.loads((tmp_path / "base/run.json").read_text())
     assert record["steps"] == TINY.steps
     assert record["parameters"] == sum(p.numel() for p in model.parameters())

@@ -1,0 +1,202 @@
+"""Decoding held to words that exist: those of a lexicon and those of the text itself.
+
+A small model that writes word by parts joins parts that make no word ("Atenololol", "occipight").
+Here a word may only grow into one that the base has read often enough, or that stands in the text
+(as recognisers of speech and handwriting hold their search to a lexicon). It is a matter of form:
+a word that exists can still be the wrong one.
+
+A word is a run of letters, in whatever case. Digits, marks and spaces are free.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+FILE = "lexicon.txt"  # beside a base model's weights: a word a line, small letters, sorted
+WORD = re.compile(r"[^\W\d_]+")
+
+# What a token that would leave the lexicon loses. It is not minus infinity: where another rule
+# forbids everything else, such a token is still better than none.
+PENALTY = 1e4
+# From so many words on that begin alike, trying every token is less work than going through them.
+_MANY = 3000
+_LAST = "\U0010ffff"
+_LONGEST = 32  # tokens looked back for the beginning of a word
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text, in small letters."""
+    return {word.lower() for word in WORD.findall(text)}
+
+
+class Lexicon:
+    """The words that may be written, and which tokens lead to them."""
+
+    def __init__(self, words: Iterable[str], pieces: Sequence[str | None]) -> None:
+        """
+        Args:
+            words: in small letters.
+            pieces: the text of each token by its id, its space included; "" for a special token,
+                    None for a token that is no text by itself (part of a character's bytes): it ends
+                a word as a mark does.
+        """
+        self._words = sorted(set(words))
+        self._size = len(pieces)
+        self._letters: dict[str, list[int]] = defaultdict(list)  # a word is carried on
+        self._begins: dict[str, list[int]] = defaultdict(list)  # a mark or space, then a new word
+        self._mixed: list[tuple[str, str, int]] = []  # carried on, ended, and another begun
+        self._plain: list[int] = []  # no letter at all: the word before must be whole
+        self._ends_with: list[str | None] = []  # a token's last letters; None: letters throughout
+        self._pieces: list[str] = []
+        for token, piece in enumerate(pieces):
+            text = "\ufffd" if piece is None else piece.lower()
+            head = WORD.match(text)
+            tail = re.search(r"[^\W\d_]*\Z", text)
+            last = tail.group() if tail else ""
+            whole = bool(head) and head.end() == len(text)  # type: ignore[union-attr]
+            self._pieces.append(text)
+            self._ends_with.append(None if whole else last)
+            if whole:
+                self._letters[text].append(token)
+            elif head:
+                self._mixed.append((head.group(), last, token))
+            elif last:
+                self._begins[last].append(token)
+            else:
+                self._plain.append(token)
+        self._cache: dict[str, Any] = {}
+        self._new_word = self._tokens_of(self._begins, "")
+
+    @classmethod
+    def read(cls, path: Path, tokenizer: Any) -> Lexicon:
+        """The lexicon of a file for a tokenizer. Raises OSError, UnicodeDecodeError."""
+        return cls(path.read_text(encoding="utf-8").split(), pieces_of(tokenizer))
+
+    def __contains__(self, word: str) -> bool:
+        place = bisect_left(self._words, word)
+        return place < len(self._words) and self._words[place] == word
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """What tokens say, in small letters; a mark stands for what is no text by itself."""
+        return "".join(self._pieces[token] for token in tokens if token < self._size)
+
+    def unfinished(self, tokens: Sequence[int]) -> str:
+        """The letters of the word that the last of these tokens leave open."""
+        parts: list[str] = []
+        for token in reversed(tokens):
+            last = self._ends_with[token] if token < self._size else ""
+            if last is not None:
+                parts.append(last)
+                break
+            parts.append(self._pieces[token])
+        return "".join(reversed(parts))
+
+    def allowed(self, part: str) -> Any:
+        """Which tokens may follow an unfinished word ("": none is), as a bool tensor [tokens]."""
+        import torch
+
+        if part in self._cache:
+            return self._cache[part]
+        mask = torch.zeros(self._size, dtype=torch.bool)
+        mask[self._tokens_of(self._letters, part)] = True
+        if not part or part in self:
+            mask[self._plain] = True
+            mask[self._new_word] = True
+        for head, last, token in self._mixed:
+            if part + head in self and (not last or self.begins(last)):
+                mask[token] = True
+        if len(self._cache) >= 4096:  # 8 KB each
+            self._cache.clear()
+        self._cache[part] = mask
+        return mask
+
+    def allowed_also(self, part: str, words: Collection[str]) -> list[int]:
+        """The tokens that may follow as well where these words, too, may be written."""
+        rests = (word[len(part) :] for word in words if word.startswith(part))
+        found = list(_steps(self._letters, rests))
+        if not part or part in self or part in words:
+            found += _steps(self._begins, words)
+        if part and part in words:
+            found += self._plain + self._new_word
+        return found
+
+    def begins(self, part: str) -> bool:
+        """Whether a word of the lexicon begins so."""
+        place = bisect_left(self._words, part)
+        return place < len(self._words) and self._words[place].startswith(part)
+
+    def _tokens_of(self, table: dict[str, list[int]], part: str) -> list[int]:
+        """The tokens of a table (letters -> ids) of which the letters carry `part` on."""
+        low = bisect_left(self._words, part)
+        high = bisect_left(self._words, part + _LAST)
+        if high - low > _MANY:
+            return [
+                token
+                for letters, tokens in table.items()
+                if self.begins(part + letters)
+                for token in tokens
+            ]
+        return sorted(set(_steps(table, (word[len(part) :] for word in self._words[low:high]))))
+
+
+def _steps(table: dict[str, list[int]], rests: Iterable[str]) -> Iterable[int]:
+    """The tokens of which the letters begin one of these rests of words."""
+    for rest in rests:
+        for end in range(1, len(rest) + 1):
+            yield from table.get(rest[:end], ())
+
+
+def pieces_of(tokenizer: Any) -> list[str | None]:
+    """The text that each token adds to one before it, as `Lexicon` takes it."""
+
+    def decoded(rows: list[list[int]]) -> list[str]:
+        return tokenizer.batch_decode(rows, clean_up_tokenization_spaces=False)
+
+    # A token at the start of a text may lose its space.
+    dot = tokenizer(".", add_special_tokens=False)["input_ids"][-1]
+    special = set(tokenizer.all_special_ids)
+    ids = range(len(tokenizer))
+    before = len(decoded([[dot]])[0])
+    texts = decoded([[dot, token] for token in ids])
+    return [
+        "" if token in special else None if "\ufffd" in text else text[before:]
+        for token, text in zip(ids, texts, strict=True)
+    ]
+
+
+class WordsOnly:
+    """A logits processor for transformers' `generate`: each row keeps to real words."""
+
+    def __init__(self, lexicon: Lexicon, prompts: Sequence[Sequence[int]]) -> None:
+        """
+        Args:
+            prompts: token ids of the rows, without padding, in the order of the batch: their words
+                may be written as well.
+        """
+        self._lexicon = lexicon
+        self._extra = [
+            {word for word in words_of(lexicon.text_of(prompt)) if word not in lexicon}
+            for prompt in prompts
+        ]
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word."""
+        import torch
+
+        beams = len(scores) // len(self._extra)
+        masks = torch.ones(scores.shape, dtype=torch.bool)
+        for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist()):
+            extra = self._extra[place // beams]
+            part = self._lexicon.unfinished(tokens)
+            if not (self._lexicon.begins(part) or any(word.startswith(part) for word in extra)):
+                continue  # it has left the lexicon already: nothing to keep to
+            mask = self._lexicon.allowed(part)
+            masks[place, : len(mask)] = mask
+            if extra:
+                masks[place, self._lexicon.allowed_also(part, extra)] = True
+        return torch.where(masks.to(scores.device), scores, scores - PENALTY)

@@ -1,0 +1,163 @@
+"""Decoding held to real words: what may follow an unfinished one, and what a text adds."""
+
+import json
+import re
+import shutil
+
+import pytest
+import torch
+from tiny_t5 import TEXTS, make_adapter
+
+from summarizer.backbone import ROOT, ModelError, load_backbone, read_lexicon
+from summarizer.generate import Engine
+from summarizer.lexicon import PENALTY, Lexicon, WordsOnly, words_of
+from summarizer.tasks import Decoding
+
+PIECES = [
+    "", "at", "en", "olol", "ol", " at", " Aten", " the", ".", " ", "1", "'s", "a", " s, th",
+    None, "é", "e", " caf", "s", " xq",
+]  # fmt: skip
+LEXICON = Lexicon(["atenolol", "the", "then", "at", "s", "café", "a", "ate"], PIECES)
+
+
+def token(piece):
+    return PIECES.index(piece)
+
+
+def allowed(part):
+    return {PIECES[at] for at, fits in enumerate(LEXICON.allowed(part)) if fits}
+
+
+def after(*pieces, beams=1, prompts=((),)):
+    """The tokens left alone behind these, with the rows' texts."""
+    only = WordsOnly(LEXICON, prompts)
+    tokens = torch.tensor([[token(piece) for piece in pieces]] * beams * len(prompts))
+    rows = only(tokens, torch.zeros(len(tokens), len(PIECES) + 3))
+    assert set(rows.unique().tolist()) <= {0.0, -PENALTY}
+    return [{at for at, value in enumerate(row) if value == 0} for row in rows.tolist()]
+
+
+def test_a_word_grows_only_into_one_that_is_listed():
+    assert allowed("aten") == {"olol", "ol"}  # "aten" itself is none: it cannot end
+    assert allowed("atenol") == {"ol"}
+    assert "olol" not in allowed("atenolol") and "at" not in allowed("atenolol")
+    assert {"", ".", " ", "1", " the", None} <= allowed("atenolol")
+
+
+def test_a_new_word_begins_as_a_listed_one_does():
+    begun = allowed("")
+    assert {"at", "a", " at", " Aten", " the", "'s", "s", " caf", ".", "1", None} <= begun
+    assert not {" xq", "olol", "é"} & begun
+
+
+def test_letters_behind_a_mark_inside_a_token_begin_a_word_too():
+    assert " s, th" in allowed("") and " s, th" in allowed("at") and " s, th" not in allowed("aten")
+
+
+def test_capitals_are_free():
+    assert LEXICON.unfinished([token(" the"), token(" Aten")]) == "aten"
+    assert LEXICON.unfinished([token(" Aten"), token("ol")]) == "atenol"
+    assert LEXICON.unfinished([token("at"), token("at")]) == "atat"
+    for ended in (".", "1", None, ""):
+        assert LEXICON.unfinished([token(" Aten"), token(ended)]) == ""
+
+
+def test_words_of_the_row_s_own_text_may_be_written():
+    text = [token(piece) for piece in (" Aten", "at", " xq", ".")]  # "atenat xq."
+    without, with_it = after(" Aten", prompts=((), text))
+    assert with_it - without == {token("at"), token("a")}
+    assert token(" xq") in after(".", prompts=((), text))[1] - after(".", prompts=((), text))[0]
+    ended, goes_on = after(" Aten", "at", prompts=(text, ()))
+    assert token(".") in ended
+    assert goes_on == set(range(len(PIECES) + 3)), "no word begins so: it is left alone"
+
+
+def test_every_beam_of_a_row_has_its_text():
+    text = [token(" Aten"), token("at")]
+    rows = after(" Aten", beams=2, prompts=((), text))
+    assert rows[0] == rows[1] and rows[2] == rows[3] and rows[0] < rows[2]
+
+
+def test_where_all_else_is_forbidden_a_bent_word_is_better_than_none():
+    only = WordsOnly(LEXICON, [[]])
+    scores = torch.full((1, len(PIECES)), -torch.inf)
+    scores[0, token("at")] = 1.0  # the ban on repetitions leaves this alone
+    found = only(torch.tensor([[token(" Aten")]]), scores)
+    assert found.isfinite().sum() == 1 and found.argmax() == token("at")
+    assert scores[0, token("at")] == 1.0, "the scores given are not changed"
+
+
+def test_tokens_past_the_vocabulary_are_left_alone():
+    rows = after(" Aten")
+    assert {len(PIECES), len(PIECES) + 2} <= rows[0]
+
+
+def test_both_ways_of_finding_the_tokens_agree(monkeypatch):
+    backbone = load_backbone(str(ROOT / "models/base"), "cpu")
+    lexicon = backbone.lexicon
+    parts = ["", "p", "pn", "pneu", "a", "café", "metformi", "zzzz", "heart"]
+    few = [lexicon.allowed(part) for part in parts]
+    monkeypatch.setattr("summarizer.lexicon._MANY", 0)
+    again = read_lexicon(ROOT / "models/base", backbone.tokenizer)
+    for part, mask in zip(parts, few, strict=True):
+        assert torch.equal(mask, again.allowed(part)), part
+
+
+def test_the_released_lexicon_has_the_words_of_medicine_and_no_bent_ones():
+    listed = (ROOT / "models/base/lexicon.txt").read_text().split()
+    assert listed == sorted(set(listed))
+    words = set(listed)
+    known = "pneumothorax cholecystitis metformin atelectasis bronchiectasis atenolol hypertension"
+    assert set(known.split()) <= words
+    assert not {"pneumothors", "atenololol", "occipight", "cardiothorax"} & words
+
+
+@pytest.mark.parametrize("task", ["radiology", "dialogue", "question"])
+def test_the_base_and_an_adapter_write_words_alone(task):
+    """Texts that small models stumble over; a word that the limit cuts off does not count."""
+    engine = Engine.load(device="cpu")
+    lexicon = set((ROOT / "models/base/lexicon.txt").read_text().split())
+    rows = [
+        json.loads(line)
+        for line in (ROOT / f"examples/{task}.jsonl").read_text().splitlines()
+    ][:8]  # fmt: skip
+    bent = {True: 0, False: 0}
+    for held in bent:
+        decoding = Decoding(max_new_tokens=96, end_bias=-3, lexicon=held)
+        for place, pair in engine.batch(task, rows, decoding=decoding):
+            for column in (pair.base, pair.lora):
+                known = lexicon | words_of(pair.prompt)
+                parts = re.split(r"\n", column.text)
+                bent[held] += sum(
+                    word not in known
+                    for part in parts
+                    for word in words_of(re.sub(r"\w*\Z", "", part))
+                )
+            assert place >= 0
+    assert bent[True] == 0
+    assert bent[False] > 0 or task == "question", "otherwise this shows nothing"
+
+
+# --- what cannot be used ------------------------------------------------------------------------
+
+
+def test_an_adapter_that_writes_by_a_lexicon_needs_one(tiny, tmp_path):
+    bare = tmp_path / "base"
+    shutil.copytree(tiny.backbone, bare)
+    (bare / "lexicon.txt").unlink()
+    recipe = {"task": "radiology", "decoding": {"lexicon": True}}
+    adapter = make_adapter(bare, tmp_path / "adapter", seed=1, run={"recipe": recipe})
+    with pytest.raises(ModelError, match=r"by a lexicon, .* has no lexicon.txt: fetch"):
+        Engine.load(str(bare), {"radiology": str(adapter)}, device="cpu")
+    engine = Engine.load(str(bare), {"radiology": tiny.adapters["radiology"]}, device="cpu")
+    with pytest.raises(ModelError, match="A lexicon is asked for, and the base model has none"):
+        engine.run("radiology", TEXTS[0], decoding=Decoding(lexicon=True))
+    assert engine.run("radiology", TEXTS[0]).lora.text  # and it goes on serving
+
+
+def test_a_lexicon_that_is_no_text_is_told(tiny, tmp_path):
+    broken = tmp_path / "base"
+    shutil.copytree(tiny.backbone, broken)
+    (broken / "lexicon.txt").write_bytes(b"\xff\xfe\x00heart")
+    with pytest.raises(ModelError, match=r"lexicon\.txt cannot be read"):
+        load_backbone(str(broken), "cpu").lexicon  # noqa: B018
