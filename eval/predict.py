@@ -379,7 +379,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lexicon",
         action=argparse.BooleanOptionalAction,
-        help="only words of the base's lexicon or of the text; default: the adapter's",
+        help="only real words and the text's numbers; default: the adapter's",
     )
 
 

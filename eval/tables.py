@@ -162,7 +162,7 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
     if decoding.get("copy_bias"):
         how += f", what the text says next {decoding['copy_bias']:+g}"
     if decoding.get("lexicon"):
-        how += ", only words of its lexicon or of the text"
+        how += ", real words and the text's numbers only"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

@@ -395,15 +395,23 @@ special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
 tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
+figures = {{number[:k] for number in re.findall(r"\\d+", text) for k in range(1, 9)}}
+
+capitals = {{i for i, piece in enumerate(pieces) if piece and piece == heads[i] and
+            tokenizer.decode(i) != piece}}
 
 def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
-    text = tokenizer.decode(ids, skip_special_tokens=True).lower()
-    part = re.search(r"[^\\W\\d_]*$", text)[0]
+    written = tokenizer.decode(ids, skip_special_tokens=True)
+    part = re.search(r"[^\\W\\d_]*$", written)[0].lower()
+    number = re.search(r"\\d*$", written)[0]
+    listed = re.search(r"(^|[\\n.:;]) *\\d*$", written)  # the number of a list's point
     fit = [
         i
         for i, (piece, head, tail) in enumerate(zip(pieces, heads, tails))
         if (part + head in starts if piece and piece == head
             else part + head in {{"", *words}} and tail in starts)
+        and (not piece.strip().isdigit() or listed or number + piece.strip() in figures)
+        and not (written[-1:].islower() and i in capitals)
     ]
     return fit or list(range(len(pieces)))
 

@@ -277,6 +277,7 @@ _EXPLAINED = {
     "failures.md": "where it fails, written by hand",
     "config.json": "the model's shape",
     "tokenizer.json": "the tokenizer",
+    "lexicon.txt": "the words that three of its documents hold: what a text may be held to",
     "generation_config.json": "the model's defaults for generation",
 }
 
@@ -352,7 +353,7 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         if (beams > 1 or key != "length_penalty") and decoding.get(key, neutral) != neutral:
             words.append(f"{key.replace('_', ' ')} {decoding[key]}")
     if decoding.get("lexicon"):
-        words.append("only words of the base's lexicon or of the text")
+        words.append("only words of the base's lexicon or of the text, and only the text's numbers")
     return ", ".join(words)
 
 

@@ -1,11 +1,14 @@
-"""Decoding held to words that exist: those of a lexicon and those of the text itself.
+"""Decoding held to words that exist, and to the numbers that the text says.
 
 A small model that writes word by parts joins parts that make no word ("Atenololol", "occipight").
 Here a word may only grow into one that the base has read often enough, or that stands in the text
-(as recognisers of speech and handwriting hold their search to a lexicon). It is a matter of form:
-a word that exists can still be the wrong one.
+(as recognisers of speech and handwriting hold their search to a lexicon). A word that
+exists can still be the wrong one. Numbers are taken from the text alone, in figures or in words
+(`summarizer.numbers`), but for those that count the points of a list: an age, a dose or a size that
+nobody has told is made up.
 
-A word is a run of letters, in whatever case. Digits, marks and spaces are free.
+A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
+("mmHg"). Marks and spaces are free.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from summarizer.numbers import numbers_of
+
 FILE = "lexicon.txt"  # beside a base model's weights: a word a line, small letters, sorted
 WORD = re.compile(r"[^\W\d_]+")
 
@@ -25,6 +30,7 @@ WORD = re.compile(r"[^\W\d_]+")
 PENALTY = 1e4
 # From so many words on that begin alike, trying every token is less work than going through them.
 _MANY = 3000
+_POINTS = frozenset(str(number) for number in range(1, 41))  # of a list: "2."
 _LAST = "\U0010ffff"
 _LONGEST = 32  # tokens looked back for the beginning of a word
 
@@ -53,6 +59,10 @@ class Lexicon:
         self._plain: list[int] = []  # no letter at all: the word before must be whole
         self._ends_with: list[str | None] = []  # a token's last letters; None: letters throughout
         self._pieces: list[str] = []
+        self._figures: list[tuple[int, str]] = []  # tokens that hold a figure, with their text
+        self._small_end: list[bool] = []  # a token ends with a small letter
+        self._capital: list[bool] = []  # it carries a word on, with a capital
+        self._point: list[int] = []  # what stands behind the number of a list's point
         for token, piece in enumerate(pieces):
             text = "\ufffd" if piece is None else piece.lower()
             head = WORD.match(text)
@@ -60,6 +70,12 @@ class Lexicon:
             last = tail.group() if tail else ""
             whole = bool(head) and head.end() == len(text)  # type: ignore[union-attr]
             self._pieces.append(text)
+            self._small_end.append((piece or "")[-1:].islower())
+            self._capital.append(whole and piece != text)
+            if re.search("[0-9]", text):
+                self._figures.append((token, text))
+            elif text[:1] in (".", ")"):
+                self._point.append(token)
             self._ends_with.append(None if whole else last)
             if whole:
                 self._letters[text].append(token)
@@ -125,6 +141,50 @@ class Lexicon:
             found += self._plain + self._new_word
         return found
 
+    def capitals(self, tokens: Sequence[int]) -> Any:
+        """The tokens that carry a word on with a capital, as a bool tensor; not these."""
+        import torch
+
+        mask = torch.tensor(self._capital)
+        mask[[token for token in tokens if token < self._size]] = False
+        return mask
+
+    def ends_small(self, token: int) -> bool:
+        """Whether a token ends with a small letter."""
+        return token < self._size and self._small_end[token]
+
+    def allowed_numbers(self, part: str, point: bool, numbers: Collection[str]) -> Any:
+        """Which tokens may follow where only these numbers may be written.
+
+        Args:
+            part: the figures of an unfinished number, "" where none is.
+            point: whether it begins a sentence or a line (`open_number`): then it may count the
+                points of a list as well, if a full stop or a bracket follows.
+
+        Returns:
+            A bool tensor [tokens].
+        """
+        import torch
+
+        ended = not part or part in numbers
+        mask = torch.full((self._size,), ended)
+        if point and part in _POINTS:
+            mask[self._point] = True
+        starts = {number[:end] for number in numbers for end in range(1, len(number) + 1)}
+        for token, piece in self._figures:
+            if piece.isdecimal():
+                fits = part + piece in starts or (point and part + piece in _POINTS)
+            else:  # figures that end the number, then something else, then perhaps another number
+                head = re.match("[0-9]*", piece).group()  # type: ignore[union-attr]
+                last = re.search("[0-9]*\\Z", piece).group()  # type: ignore[union-attr]
+                between = piece[len(head) : len(piece) - len(last)]
+                again = (point and not part + head) or begins_a_point("0" + between)
+                fits = (part + head in numbers if head else ended) and (
+                    not last or last in starts or (again and last in _POINTS)
+                )
+            mask[token] = fits
+        return mask
+
     def begins(self, part: str) -> bool:
         """Whether a word of the lexicon begins so."""
         place = bisect_left(self._words, part)
@@ -142,6 +202,18 @@ class Lexicon:
                 for token in tokens
             ]
         return sorted(set(_steps(table, (word[len(part) :] for word in self._words[low:high]))))
+
+
+def open_number(text: str) -> tuple[str, bool]:
+    """The figures that a text ends with, and whether they may be the number of a list's point."""
+    part = re.search("[0-9]*\\Z", text).group()  # type: ignore[union-attr]
+    return part, begins_a_point(text[: len(text) - len(part)])
+
+
+def begins_a_point(before: str) -> bool:
+    """Whether a number behind this text begins a sentence or a line."""
+    before = before.rstrip(" ")
+    return not before or before[-1] in "\n.:;"
 
 
 def _steps(table: dict[str, list[int]], rests: Iterable[str]) -> Iterable[int]:
@@ -170,33 +242,45 @@ def pieces_of(tokenizer: Any) -> list[str | None]:
 
 
 class WordsOnly:
-    """A logits processor for transformers' `generate`: each row keeps to real words."""
+    """A logits processor for transformers' `generate`: real words, and the text's numbers."""
 
     def __init__(self, lexicon: Lexicon, prompts: Sequence[Sequence[int]]) -> None:
         """
         Args:
             prompts: token ids of the rows, without padding, in the order of the batch: their words
-                may be written as well.
+                may be written as well, and their numbers alone.
         """
         self._lexicon = lexicon
-        self._extra = [
-            {word for word in words_of(lexicon.text_of(prompt)) if word not in lexicon}
-            for prompt in prompts
-        ]
+        texts = [lexicon.text_of(prompt) for prompt in prompts]
+        self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
+        self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
+        self._numbers = [numbers_of(text) for text in texts]
+        self._after_number: list[dict[tuple[str, bool], Any]] = [{} for _ in texts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word."""
+        """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
+        less it again where it makes a number that is not in the text."""
         import torch
 
         beams = len(scores) // len(self._extra)
-        masks = torch.ones(scores.shape, dtype=torch.bool)
+        wrong = torch.zeros(scores.shape, dtype=scores.dtype)
         for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist()):
-            extra = self._extra[place // beams]
+            row = place // beams
+            number = open_number(self._lexicon.text_of(tokens))
+            if number not in self._after_number[row]:
+                found = self._lexicon.allowed_numbers(*number, self._numbers[row])
+                self._after_number[row][number] = found
+            mask = self._after_number[row][number]
+            wrong[place, : len(mask)] += ~mask
+            if self._lexicon.ends_small(tokens[-1]):
+                wrong[place, : len(mask)] += self._capitals[row]
+            extra = self._extra[row]
             part = self._lexicon.unfinished(tokens)
             if not (self._lexicon.begins(part) or any(word.startswith(part) for word in extra)):
                 continue  # it has left the lexicon already: nothing to keep to
             mask = self._lexicon.allowed(part)
-            masks[place, : len(mask)] = mask
             if extra:
-                masks[place, self._lexicon.allowed_also(part, extra)] = True
-        return torch.where(masks.to(scores.device), scores, scores - PENALTY)
+                mask = mask.clone()
+                mask[self._lexicon.allowed_also(part, extra)] = True
+            wrong[place, : len(mask)] += ~mask
+        return scores - PENALTY * wrong.to(scores.device)

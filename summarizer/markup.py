@@ -239,6 +239,6 @@ def decoding_words(decoding: Decoding, windows: int | None = None) -> str:
     if decoding.copy_bias:
         how += f", what the text says next {decoding.copy_bias:+g}"
     if decoding.lexicon:
-        how += ", only words of its lexicon or of the text"
+        how += ", real words and the text's numbers only"
     how += f", at most {_count(decoding.max_new_tokens, 'token')}"
     return f"{how} in each window of {_count(windows, 'word')}" if windows else how

@@ -28,7 +28,8 @@ class Decoding:
     min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
     step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
-    the base's lexicon or of the text are written (`summarizer.lexicon`).
+    the base's lexicon or of the text are written, and only the text's numbers
+    (`summarizer.lexicon`).
 
     Raises ValueError with one sentence for a value out of range.
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from summarizer.numbers import numbers_of
 from summarizer.tasks import Decoding
 
 LETTERS = r"[^\W\d_]"
+POINTS = {str(number) for number in range(1, 41)}  # of a list
 
 
 def plain_settings(
@@ -28,15 +31,20 @@ def plain_settings(
     return settings | ({"sequence_bias": bias} if bias else {})
 
 
-def real_words(tokenizer: Any, ids: list[int]) -> Callable[[int, Any], list[int]]:
-    """What transformers' `prefix_allowed_tokens_fn` takes. Goes through the whole vocabulary at every step: slow, and plain to see."""
+def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[int]]:
+    """What transformers' `prefix_allowed_tokens_fn` takes: real words, and the text's numbers.
+
+    It goes through the whole vocabulary at every step: slow, and plain to see.
+    """
     listed = (Path(tokenizer.name_or_path) / "lexicon.txt").read_text().split()
-    text = tokenizer.decode(ids, skip_special_tokens=True)
+    text = tokenizer.decode(prompt, skip_special_tokens=True)
+    numbers = numbers_of(text)
     words = {*listed, *re.findall(f"{LETTERS}+", text.lower())}
     begun = {word[:end] for word in words for end in range(len(word) + 1)}
-    pieces = [tokenizer.decode([token]).lower() for token in range(len(tokenizer))]
+    shown = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+    pieces = [piece.lower() for piece in shown]
     for token in tokenizer.all_special_ids:
-        pieces[token] = "."
+        pieces[token] = "\0"
 
     def fits(part: str, piece: str) -> bool:
         if re.fullmatch(f"{LETTERS}+", piece):
@@ -44,10 +52,43 @@ def real_words(tokenizer: Any, ids: list[int]) -> Callable[[int, Any], list[int]
         first, last = (re.split(r"[\W\d_]", piece)[end] for end in (0, -1))
         return (not part + first or part + first in words) and (not last or last in begun)
 
+    def counts(written: str, piece: str) -> bool:
+        """Whether every number that the piece touches is one of the text's, or a point's."""
+        whole = written + piece
+        for number in re.finditer("[0-9]+", whole):
+            if number.end() < len(written):
+                continue
+            figures, behind = number.group(), whole[number.end() :]
+            begins = re.search(r"(?:\A|[\n.:;]) *\Z", whole[: number.start()])
+            point = begins and figures in POINTS and behind[:1] in ("", ".", ")")
+            known = figures in numbers if behind else any(n.startswith(figures) for n in numbers)
+            if not (point or known):
+                return False
+        return True
+
+    ids = frozenset(range(len(pieces)))
+    capitals = {
+        token
+        for token in ids - set(prompt)
+        if re.fullmatch(f"{LETTERS}+", shown[token]) and shown[token] != shown[token].lower()
+    }
+
+    @cache
+    def bent(part: str) -> frozenset[int]:
+        return frozenset(token for token in ids if not fits(part, pieces[token]))
+
+    @cache
+    def untold(written: str) -> frozenset[int]:
+        return frozenset(token for token in ids if not counts(written, pieces[token]))
+
     def allowed(_: int, tokens: Any) -> list[int]:
-        written = tokenizer.decode(tokens, skip_special_tokens=True).lower()
-        part = re.split(r"[\W\d_]", written)[-1]
-        found = [token for token, piece in enumerate(pieces) if fits(part, piece)]
-        return found or list(range(len(pieces)))
+        whole = tokenizer.decode(tokens, skip_special_tokens=True)
+        written = whole.lower()
+        wrong = [bent(re.split(r"[\W\d_]", written)[-1]), untold(written[-12:])]
+        if whole[-1:].islower():
+            wrong.append(capitals)
+        faults = [sum(token in one for one in wrong) for token in sorted(ids)]
+        least = min(faults)
+        return [token for token in sorted(ids) if faults[token] == least]
 
     return allowed

@@ -8,7 +8,9 @@ Every candidate generates from the same rows; the recipe's metric decides. First
 n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
 many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
 on the end mark: what was learned from others' texts ends too late or too early; and last the bias
-towards what the text says next (`summarizer.copying`). Of those within `TIE` of the best, which so
+towards what the text says next (`summarizer.copying`). Whether words and numbers are held to real
+ones (`summarizer.lexicon`) is not chosen by the metric, which hardly sees it: the recipe, or
+--lexicon, says so. Of those within `TIE` of the best, which so
 few rows cannot tell apart, the plainest search with the strictest ban and the smallest biases is
 taken: its texts run in loops least. Beams are not among the candidates by default: the
 page shows text token by token, and four beams take several times as long on two cores (--beams 4
@@ -73,6 +75,7 @@ def choose(
     average: str | None = None,
     metric: str | None = None,
     max_rows: int | None = None,
+    lexicon: bool | None = None,
 ) -> dict[str, Any]:
     """Try the candidates, write the best into run.json, return the record.
 
@@ -81,6 +84,8 @@ def choose(
         average: over "rows" or "sources", in place of the recipe's.
         metric: of the recipe's kinds, in place of the recipe's.
         max_rows: of validation, in place of the recipe's.
+        lexicon: whether real words and the text's numbers alone are written, in place of the
+            recipe's.
 
     Raises:
         UserError: there is no run record, or its recipe has no validation rows.
@@ -108,6 +113,8 @@ def choose(
     greedy = Decoding.from_dict(
         {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
     )
+    if lexicon is not None:
+        greedy = replace(greedy, lexicon=lexicon)
 
     def tried_on(decoding: Decoding, words: int | None) -> dict[str, Any]:
         engine.set_windows(recipe.task, words)
@@ -124,6 +131,7 @@ def choose(
         print(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
             f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
+            f"{'real words only, ' if decoding.lexicon else ''}"
             f"{f'windows of {words} words' if words else 'whole'}: "
             f"{metric} {found[metric]:.2f}; {line(found)}",
             flush=True,
@@ -179,6 +187,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
     parser.add_argument("--metric", choices=METRICS, help="default: the recipe's")
     parser.add_argument("--max-rows", type=int, help="of validation; default: the recipe's")
+    parser.add_argument(
+        "--lexicon",
+        action=argparse.BooleanOptionalAction,
+        help="real words and the text's numbers only (summarizer.lexicon); default: the recipe's",
+    )
     options = parser.parse_args(arguments)
     try:
         choose(**vars(options))

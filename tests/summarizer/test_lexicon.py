@@ -10,7 +10,8 @@ from tiny_t5 import TEXTS, make_adapter
 
 from summarizer.backbone import ROOT, ModelError, load_backbone, read_lexicon
 from summarizer.generate import Engine
-from summarizer.lexicon import PENALTY, Lexicon, WordsOnly, words_of
+from summarizer.lexicon import PENALTY, Lexicon, WordsOnly, open_number, words_of
+from summarizer.numbers import numbers_of
 from summarizer.tasks import Decoding
 
 PIECES = [
@@ -33,7 +34,7 @@ def after(*pieces, beams=1, prompts=((),)):
     only = WordsOnly(LEXICON, prompts)
     tokens = torch.tensor([[token(piece) for piece in pieces]] * beams * len(prompts))
     rows = only(tokens, torch.zeros(len(tokens), len(PIECES) + 3))
-    assert set(rows.unique().tolist()) <= {0.0, -PENALTY}
+    assert set((rows / -PENALTY).unique().tolist()) <= {0, 1, 2, 3}
     return [{at for at, value in enumerate(row) if value == 0} for row in rows.tolist()]
 
 
@@ -62,6 +63,19 @@ def test_capitals_are_free():
         assert LEXICON.unfinished([token(" Aten"), token(ended)]) == ""
 
 
+def test_no_capital_follows_a_small_letter_but_for_tokens_of_the_text():
+    cased = Lexicon(["hgat", "at"], ["", "Hg", "at", "AT", " at", "."])
+    prompts = [[], [1]]
+    scores = WordsOnly(cased, prompts)(torch.tensor([[4], [4]]), torch.zeros(2, 6))
+    assert scores[0, 3] == scores[1, 3] == -2 * PENALTY  # "atAT" is no word, either
+    again = WordsOnly(cased, prompts)(torch.tensor([[0], [0]]), torch.zeros(2, 6))
+    assert again[0, 3] == 0 and again[0, 1] == 0
+    known = Lexicon(["athg"], ["", "Hg", "at", "AT", " at", "."])
+    assert WordsOnly(known, prompts)(torch.tensor([[4], [4]]), torch.zeros(2, 6))[:, 1].tolist() == [
+        -PENALTY, 0,
+    ]  # fmt: skip
+
+
 def test_words_of_the_row_s_own_text_may_be_written():
     text = [token(piece) for piece in (" Aten", "at", " xq", ".")]  # "atenat xq."
     without, with_it = after(" Aten", prompts=((), text))
@@ -69,7 +83,9 @@ def test_words_of_the_row_s_own_text_may_be_written():
     assert token(" xq") in after(".", prompts=((), text))[1] - after(".", prompts=((), text))[0]
     ended, goes_on = after(" Aten", "at", prompts=(text, ()))
     assert token(".") in ended
-    assert goes_on == set(range(len(PIECES) + 3)), "no word begins so: it is left alone"
+    assert goes_on == set(range(len(PIECES) + 3)) - {token("1")}, (
+        "no word begins so: it is left alone"
+    )
 
 
 def test_every_beam_of_a_row_has_its_text():
@@ -161,3 +177,76 @@ def test_a_lexicon_that_is_no_text_is_told(tiny, tmp_path):
     (broken / "lexicon.txt").write_bytes(b"\xff\xfe\x00heart")
     with pytest.raises(ModelError, match=r"lexicon\.txt cannot be read"):
         load_backbone(str(broken), "cpu").lexicon  # noqa: B018
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+FIGURES = [*"0123456789", " 1", " 2", " 7", ".", " mg", "\n", "", "12", "3 4", ")", " x2"]
+NUMBERS = Lexicon(["mg", "x"], FIGURES)
+
+
+def fitting(part, point, numbers):
+    mask = NUMBERS.allowed_numbers(part, point, numbers)
+    return {FIGURES[at] for at, fits in enumerate(mask) if fits}
+
+
+def test_a_number_grows_only_into_one_that_the_text_says():
+    text = {"12", "250"}
+    assert fitting("", False, text) == {
+        "1",
+        "2",
+        " 1",
+        " 2",
+        "12",
+        " x2",
+        ".",
+        " mg",
+        "\n",
+        "",
+        ")",
+    }
+    assert fitting("1", False, text) == {"2"}  # one alone is not said: it cannot end
+    assert {".", " mg", ""} <= fitting("12", False, text)
+    assert not set("0123456789") & fitting("12", False, text)
+    assert "3 4" not in fitting("", False, {"3"}) and "3 4" in fitting("", False, {"3", "4"})
+    assert fitting("", False, set()) == {".", " mg", "\n", "", ")"}
+
+
+def test_the_points_of_a_list_are_counted():
+    assert set("123456789") <= fitting("", True, set()) and "0" not in fitting("", True, set())
+    assert fitting("3", True, set()) == {*"0123456789", ".", ")"}  # "3." or "30."
+    assert fitting("4", True, set()) == {"0", ".", ")"}
+    assert fitting("3", False, set()) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "point"),
+    [
+        ("", "", True),
+        ("2", "2", True),
+        ("Clear lungs. 2", "2", True),
+        ("Clear lungs.\n12", "12", True),
+        ("Plan: 1", "1", True),
+        ("aged 12", "12", False),
+        ("L4-", "", False),
+    ],
+)
+def test_where_a_point_of_a_list_may_begin(text, part, point):
+    assert open_number(text) == (part, point)
+
+
+def test_no_number_is_written_that_the_text_does_not_say():
+    engine = Engine.load(device="cpu")
+    rows = [
+        json.loads(line) for line in (ROOT / "examples/dialogue.jsonl").read_text().splitlines()
+    ][:8]
+    untold = {True: 0, False: 0}
+    for held in untold:
+        decoding = Decoding(max_new_tokens=64, end_bias=-1, lexicon=held)
+        for _, pair in engine.batch("dialogue", rows, decoding=decoding):
+            said = numbers_of(pair.prompt)
+            for text in (pair.base.text, pair.lora.text):
+                whole = re.sub(r"[0-9]+\Z", "", text)
+                listed = re.sub(r"(?m)(^|[\n.:;]) *[0-9]{1,2}(?=[.)])", r"\1", whole)
+                untold[held] += sum(one not in said for one in re.findall("[0-9]+", listed))
+    assert untold[True] == 0 < untold[False]

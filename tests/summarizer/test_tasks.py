@@ -122,6 +122,8 @@ def test_decoding_round_trips_and_refuses_what_it_does_not_know():
         {"end_bias": float("nan")},
         {"end_bias": 11},
         {"copy_bias": -10.5},
+        {"lexicon": 1},
+        {"lexicon": "yes"},
         {"no_repeat_ngram_size": -1},
         {"max_new_tokens": 5, "min_new_tokens": 6},
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,24 @@ def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, ca
     assert record["recipe"]["window_words"] == best["window_words"]
     assert ("window_words_trained" in record) == (best["window_words"] is not None)
     assert "windows of 9 words: rougeL" in capfd.readouterr().out
+
+
+def test_words_are_held_to_real_ones_where_that_is_asked_for(
+    train_now, backbones, tmp_path: Path, capfd
+) -> None:
+    backbone = shutil.copytree(backbones("flan"), tmp_path / "worded")
+    assert train_now(evaluation__metric="rougeL", backbone=str(backbone))[0] == 0
+    adapter = tmp_path / "models" / "tiny"
+    few = [str(adapter), "--lexicon", "--bans", "0", "3", "--biases", "--copying"]
+    before = (adapter / "run.json").read_bytes()
+    assert main(few) == 1
+    assert "error: A lexicon is asked for, and the base model has none" in capfd.readouterr().err
+    assert (adapter / "run.json").read_bytes() == before
+    (backbone / "lexicon.txt").write_text("normal\nthe\n")
+    assert main(few) == 0
+    record = json.loads((adapter / "run.json").read_text())
+    assert all(one["decoding"]["lexicon"] for one in record["decoding_tried"])
+    assert record["recipe"]["decoding"]["lexicon"] is True
 
 
 @pytest.mark.parametrize(

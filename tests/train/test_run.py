@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import torch
 from safetensors import SafetensorError
 
 from summarizer.backbone import weights_sha256
-from tests.train.conftest import radiology_rows, write_rows
+from summarizer.generate import Engine
+from tests.train.conftest import ORGANS, STATES, radiology_rows, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -195,6 +197,19 @@ def test_options_train(tmp_path, train_now, changes) -> None:
     config = json.loads((tmp_path / "models" / "tiny" / "adapter_config.json").read_text())
     assert config["use_rslora"] is changes.get("adapter__use_rslora", False)
     assert config["use_dora"] is changes.get("adapter__use_dora", False)
+
+
+def test_a_checkpoint_is_chosen_by_texts_of_real_words(tmp_path, train_now, backbones) -> None:
+    backbone = shutil.copytree(backbones("flan"), tmp_path / "worded")
+    words = sorted({*ORGANS[:4], *STATES, "the", "is"})
+    (backbone / "lexicon.txt").write_text("\n".join(words) + "\n")
+    settings = {"backbone": str(backbone), "evaluation__metric": "rouge1"}
+    status, _, err = train_now(training__max_steps=4, decoding__lexicon=True, **settings)
+    assert status == 0, err
+    made = record(tmp_path / "models" / "tiny")
+    assert made["recipe"]["decoding"]["lexicon"] is True
+    engine = Engine.load(str(backbone), {"radiology": str(tmp_path / "models" / "tiny")})
+    assert engine.task("radiology").decoding.lexicon is True
 
 
 def test_gradient_accumulation_and_checkpointing_change_nothing_but_memory(
@@ -547,6 +562,7 @@ def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
         ({"task": "surgery"}, "There is no task 'surgery'"),
         ({"kind": "bart", "max_input_tokens": 2048}, "max_input_tokens: "),
         ({"prompt": "{report}"}, "must hold {input} once"),
+        ({"decoding__lexicon": True}, "has no lexicon.txt: leave it out"),
     ],
 )
 def test_bad_input_is_one_sentence(train_now, tmp_path, changes, words) -> None:

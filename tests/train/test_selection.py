@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from summarizer.backbone import generate_arguments
+from summarizer.backbone import generate_arguments, read_lexicon
 from summarizer.tasks import Decoding
 from train.selection import generate
 
@@ -25,20 +26,20 @@ def base():
     return AutoModelForSeq2SeqLM.from_pretrained("models/base").eval(), tokenizer
 
 
-@pytest.mark.parametrize("copy_bias", [0.0, 2.0])
-def test_a_batch_says_what_each_row_says_alone_with_the_biases(base, copy_bias) -> None:
+@pytest.mark.parametrize("more", [{}, {"copy_bias": 2.0}, {"lexicon": True}])
+def test_a_batch_says_what_each_row_says_alone_with_the_biases(base, more) -> None:
     model, tokenizer = base
-    decoding = Decoding(
-        max_new_tokens=24, no_repeat_ngram_size=3, end_bias=-2.0, copy_bias=copy_bias
-    )
+    decoding = Decoding(max_new_tokens=24, no_repeat_ngram_size=3, end_bias=-6.0, **more)
+    lexicon = read_lexicon(Path("models/base"), tokenizer)
     prompts = [tokenizer("summarize: " + text)["input_ids"] for text in TEXTS]
-    settings = {"causal": False, "batch_size": 2, "ends": [1]}
+    settings = {"causal": False, "batch_size": 2, "ends": [1], "lexicon": lexicon}
     texts = generate(model, tokenizer, prompts, decoding=decoding, **settings)
     alone = []
     for prompt in prompts:
         with torch.no_grad():
             out = model.generate(
-                input_ids=torch.tensor([prompt]), **generate_arguments(decoding, [1], [prompt])
+                input_ids=torch.tensor([prompt]),
+                **generate_arguments(decoding, [1], [prompt], lexicon),
             )
         alone.append(tokenizer.decode(out[0], skip_special_tokens=True).strip())
     assert texts == alone

@@ -1,0 +1,35 @@
+"""The numbers that a text says, in figures and in words."""
+
+import pytest
+
+from summarizer.numbers import numbers_of
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It measures 2.5 x 13 cm at L4-L5.", {"2", "5", "13", "4"}),
+        ("1,200 mg", {"1", "200", "1200"}),
+        ("on 03/04/2021", {"03", "3", "04", "4", "2021"}),
+        ("I'm sixty-nine.", {"69"}),
+        ("a hundred and eighteen over seventy", {"118", "70"}),
+        ("Pressure was eighty six over fifty, pulse one ten.", {"86", "50", "110"}),
+        ("two thousand three hundred forty five", {"2345"}),
+        ("a thousand twice a day", {"1000", "2"}),
+        ("your A one C was six point eight", {"1", "6", "8"}),
+        ("one oh five", {"105"}),
+        ("back in nineteen eighty four, or twenty twenty-one", {"1984", "2021"}),
+        ("the second one, for a couple of weeks", {"2"}),
+    ],
+)
+def test_a_number_is_found_as_it_is_said(text, said):
+    assert said <= numbers_of(text)
+
+
+def test_what_is_not_said_is_not_found():
+    assert numbers_of("The heart is normal, and a nodule is seen.") == set()
+    assert numbers_of("I smoked a pack a day for twenty years. I quit ten years ago.") == {
+        "20", "10",
+    }  # fmt: skip
+    assert "15" not in numbers_of("Five of them. Ten of those.")
+    assert "65" not in numbers_of("Sixty, and five of them.")
