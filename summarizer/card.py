@@ -238,7 +238,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
 
         text = {json.dumps(_example_prompt(record))}
         tokens = tokenizer(text, return_tensors="pt")
-        {bias}{_lexicon(record.decoding, base, pin)}output = model.generate(**tokens, {arguments})
+        {bias}{_lexicon(record.decoding, base, pin)}output = model.generate({arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
     return snippet + longer if words else snippet
@@ -388,35 +388,35 @@ def _lexicon(decoding: Mapping[str, Any], base: str, pin: str) -> str:
 import re
 from transformers.utils import cached_file
 
-listed = open(cached_file("{base}", "{LEXICON}"{pin}), encoding="utf-8").read().split()
-words = {{*listed, *re.findall(r"[^\\W\\d_]+", text.lower())}}
+known = open(cached_file("{base}", "{LEXICON}"{pin}), encoding="utf-8").read().split()
+words = {{"", *known, *re.findall(r"[^\\W\\d_]+", text.lower())}}
 starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
 special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
 tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
 figures = {{number[:k] for number in re.findall(r"\\d+", text) for k in range(1, 9)}}
+# the project reads numbers said in words as well: summarizer/numbers.py
+capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
 
-capitals = {{i for i, piece in enumerate(pieces) if piece and piece == heads[i] and
-            tokenizer.decode(i) != piece}}
 
 def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
     written = tokenizer.decode(ids, skip_special_tokens=True)
     part = re.search(r"[^\\W\\d_]*$", written)[0].lower()
     number = re.search(r"\\d*$", written)[0]
     listed = re.search(r"(^|[\\n.:;]) *\\d*$", written)  # the number of a list's point
-    fit = [
-        i
-        for i, (piece, head, tail) in enumerate(zip(pieces, heads, tails))
-        if (part + head in starts if piece and piece == head
-            else part + head in {{"", *words}} and tail in starts)
-        and (not piece.strip().isdigit() or listed or number + piece.strip() in figures)
-        and not (written[-1:].islower() and i in capitals)
-    ]
+    fit = []
+    for i, piece in enumerate(pieces):
+        goes_on = piece and piece == heads[i]
+        real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
+        told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
+        if real and told and not (written[-1:].islower() and i in capitals):
+            fit.append(i)
     return fit or list(range(len(pieces)))
 
+
 """
-    return "".join(f"{line}\n        " if line else "\n" for line in lines.split("\n")[1:-1])
+    return "".join(f"{line}\n        " for line in lines.split("\n")[1:-1])
 
 
 def _generate_arguments(decoding: Mapping[str, Any]) -> str:
@@ -439,7 +439,10 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
         shown.append("sequence_bias=bias")
     if arguments.get("lexicon"):
         shown.append("prefix_allowed_tokens_fn=real_words")
-    return ", ".join(shown)
+    line = ", ".join(["**tokens", *shown])
+    if len(line) < 70:
+        return line
+    return "".join(f"\n            {one}," for one in ["**tokens", *shown]) + "\n        "
 
 
 def _slug(name: Any) -> str:

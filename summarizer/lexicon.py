@@ -255,7 +255,9 @@ class WordsOnly:
         self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
         self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
         self._numbers = [numbers_of(text) for text in texts]
-        self._after_number: list[dict[tuple[str, bool], Any]] = [{} for _ in texts]
+        # By the end of what a row has written: how many rules each token breaks there. A byte a
+        # token, since a long text has many rows.
+        self._found: list[dict[tuple[str, str, bool, bool], Any]] = [{} for _ in texts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
@@ -263,24 +265,31 @@ class WordsOnly:
         import torch
 
         beams = len(scores) // len(self._extra)
-        wrong = torch.zeros(scores.shape, dtype=scores.dtype)
+        broken = []
         for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist()):
             row = place // beams
-            number = open_number(self._lexicon.text_of(tokens))
-            if number not in self._after_number[row]:
-                found = self._lexicon.allowed_numbers(*number, self._numbers[row])
-                self._after_number[row][number] = found
-            mask = self._after_number[row][number]
-            wrong[place, : len(mask)] += ~mask
-            if self._lexicon.ends_small(tokens[-1]):
-                wrong[place, : len(mask)] += self._capitals[row]
-            extra = self._extra[row]
             part = self._lexicon.unfinished(tokens)
-            if not (self._lexicon.begins(part) or any(word.startswith(part) for word in extra)):
-                continue  # it has left the lexicon already: nothing to keep to
-            mask = self._lexicon.allowed(part)
-            if extra:
-                mask = mask.clone()
-                mask[self._lexicon.allowed_also(part, extra)] = True
-            wrong[place, : len(mask)] += ~mask
-        return scores - PENALTY * wrong.to(scores.device)
+            figures, point = open_number(self._lexicon.text_of(tokens))
+            end = (part, figures, point, self._lexicon.ends_small(tokens[-1]))
+            if end not in self._found[row]:
+                self._found[row][end] = self._rules_broken(row, *end, scores.shape[1])
+            broken.append(self._found[row][end])
+        return scores - PENALTY * torch.stack(broken).to(scores.device)
+
+    def _rules_broken(self, row: int, part: str, figures: str, point: bool, small: bool, size: int):
+        """For each of `size` tokens how many rules it breaks, as bytes."""
+        import torch
+
+        lexicon, extra = self._lexicon, self._extra[row]
+        wrong = torch.zeros(size, dtype=torch.uint8)
+        numbers = lexicon.allowed_numbers(figures, point, self._numbers[row])
+        known = slice(len(numbers))
+        wrong[known] += ~numbers
+        if small:
+            wrong[known] += self._capitals[row]
+        # Else it has left the lexicon already: there is nothing to keep to.
+        if lexicon.begins(part) or any(word.startswith(part) for word in extra):
+            words = lexicon.allowed(part).clone()
+            words[lexicon.allowed_also(part, extra)] = True
+            wrong[known] += ~words
+        return wrong
