@@ -33,6 +33,7 @@ def make_base(folder: Path, *, seed: int = 0, shards: bool = False) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder, max_shard_size="60KB" if shards else "1GB")
     _tokenizer().save_pretrained(folder)
+    (folder / "lexicon.txt").write_text("heart\nlungs\nnormal\n")
     return folder
 
 
