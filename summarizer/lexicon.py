@@ -2,8 +2,8 @@
 
 A small model that writes word by parts joins parts that make no word ("Atenololol", "occipight").
 Here a word may only grow into one that the base has read often enough, or that stands in the text
-(as recognisers of speech and handwriting hold their search to a lexicon). A word that
-exists can still be the wrong one. Numbers are taken from the text alone, in figures or in words
+(as recognisers of speech and handwriting hold their search to a lexicon). A word that exists can
+still be the wrong one. Numbers are taken from the text alone, in figures or in words
 (`summarizer.numbers`), but for those that count the points of a list: an age, a dose or a size that
 nobody has told is made up.
 
@@ -48,7 +48,7 @@ class Lexicon:
         Args:
             words: in small letters.
             pieces: the text of each token by its id, its space included; "" for a special token,
-                    None for a token that is no text by itself (part of a character's bytes): it ends
+                None for a token that is no text by itself (part of a character's bytes): it ends
                 a word as a mark does.
         """
         self._words = sorted(set(words))
@@ -276,7 +276,9 @@ class WordsOnly:
             broken.append(self._found[row][end])
         return scores - PENALTY * torch.stack(broken).to(scores.device)
 
-    def _rules_broken(self, row: int, part: str, figures: str, point: bool, small: bool, size: int):
+    def _rules_broken(
+        self, row: int, part: str, figures: str, point: bool, small: bool, size: int
+    ) -> Any:
         """For each of `size` tokens how many rules it breaks, as bytes."""
         import torch
 
