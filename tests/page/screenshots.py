@@ -82,7 +82,7 @@ def everything(camera: Camera) -> None:
     camera.take("start", whole=False)
     for task in TASKS:
         camera.example(task)
-    visitor.find(".settings .label-wrap").click()
+    visitor.open_settings()
     visitor.run(" ", "error")
     camera.take("error", whole=False)
     camera.take("settings")

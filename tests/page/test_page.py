@@ -257,9 +257,7 @@ def test_settings_are_closed_at_first_and_then_change_the_length(site, visit):
     visitor = visit(site.url)
     length = visitor.find(".settings input[type=number]").first
     assert not length.is_visible()
-    visitor.find(".settings .label-wrap").click()
-    length.fill("8")
-    length.press("Tab")
+    visitor.set(0, 8)
     visitor.run("The lungs are clear. The heart is of normal size. No effusion is seen.")
     for side in ("base", "lora"):
         assert int(re.search(r"(\d+) token", visitor.meta(side))[1]) <= 8
@@ -268,10 +266,7 @@ def test_settings_are_closed_at_first_and_then_change_the_length(site, visit):
 def test_beams_give_text_at_their_end(site, visit):
     visitor = visit(site.url)
     visitor.open("question")
-    visitor.find(".settings .label-wrap").click()
-    beams = visitor.find(".settings input[type=number]").nth(1)
-    beams.fill("3")
-    beams.press("Tab")
+    visitor.set(1, 3)
     visitor.run("My knee hurts when I climb stairs and I wonder what I can do about it.")
     assert visitor.column("lora").strip()
 

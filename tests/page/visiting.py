@@ -227,6 +227,28 @@ class Visitor:
         self._mark()
         self.button(name).click()
 
+    def open_settings(self) -> None:
+        self.find(".settings .label-wrap").click()
+        self.find(".settings input[type=number]").nth(1).wait_for()
+        self.find('.settings .label-wrap[aria-expanded="true"]').wait_for()
+
+    def set(self, place: int, value: int) -> None:
+        """Put a value into a setting; opens the settings where they are closed.
+
+        gradio draws them when they are opened and writes its own value over what is typed in the
+        first moments after that, too soon for anybody's hand: what did not stay is typed again.
+        """
+        field = self.find(".settings input[type=number]").nth(place)
+        if not field.is_visible():
+            self.open_settings()
+        for _ in range(20):
+            field.fill(str(value))
+            field.press("Tab")
+            self.page.wait_for_timeout(250)
+            if field.input_value() == str(value):
+                return
+        raise AssertionError(f"Setting {place} does not keep {value}.")
+
     def _mark(self) -> None:
         """Mark the status line as seen; the page's next change of it takes the mark away."""
         self.find(".status").evaluate("line => line.dataset.seen = 'yes'")
