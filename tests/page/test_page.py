@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import TimeoutError as NotYet
 
 from page.visiting import PHONE, ROOT, ask
 from summarizer.windows import windows
@@ -205,13 +203,7 @@ def test_the_keyboard_alone_is_enough(site, visit, key):
     visitor = visit(site.url)
     visitor.text.focus()
     visitor.page.keyboard.insert_text("The lungs are clear. No effusion.")
-    # On a busy machine the cards stand there before gradio listens to what is typed.
-    at_work = ", ".join(f'[data-state="{state}"]' for state in ("waiting", "writing", "done"))
-    for _ in range(5):
-        visitor.page.keyboard.press(key)
-        with contextlib.suppress(NotYet):
-            visitor.find(f".status:is({at_work})").wait_for(timeout=10_000)
-            break
+    visitor.page.keyboard.press(key)
     visitor.status("done")
     assert visitor.column("lora").strip()
 

@@ -197,6 +197,18 @@ class Visitor:
         self.page.goto(url)
         self.tab = "radiology"
         self.card(0).wait_for()
+        self._listening()
+
+    def _listening(self) -> None:
+        """Wait until gradio answers to what is done on the page: it draws it before that, and on
+        a busy machine a first click would come to nothing."""
+        for _ in range(40):
+            self.text.fill("Is anybody there?")
+            self.button("clear").click()
+            self.page.wait_for_timeout(50)
+            if not self.text.input_value():
+                return
+        raise AssertionError("The page does not answer.")
 
     def open(self, task: str) -> None:
         # The first of the name: Results has tabs of its own.
