@@ -381,6 +381,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="only real words and the text's numbers; default: the adapter's",
     )
+    parser.add_argument(
+        "--flag",
+        action=argparse.BooleanOptionalAction,
+        help="no denial first where a text is flagged as abnormal; default: the adapter's",
+    )
 
 
 def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request:
@@ -391,7 +396,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
     names = (
         *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
-        *("end_bias", "copy_bias", "lexicon"),
+        *("end_bias", "copy_bias", "lexicon", "flag"),
     )
     given = {name: getattr(arguments, name) for name in names}
     return Request(

@@ -60,7 +60,9 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
         for row in rows:
             prompts = _ids(backbone, task, row)
             ids, mask = backbone.pad(prompts)
-            settings = generate_arguments(decoding, backbone.ends, prompts, backbone.lexicon)
+            settings = generate_arguments(
+                decoding, backbone.ends, prompts, backbone.lexicon, backbone.tokenizer
+            )
             with torch.inference_mode():
                 output = model.generate(input_ids=ids, attention_mask=mask, **settings)
             given = ids.shape[1] if backbone.kind == "causal" else 1

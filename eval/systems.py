@@ -222,7 +222,11 @@ class ModelWriter:
 
         ids, mask = self._backbone.pad(prompts)
         settings = generate_arguments(
-            self._decoding, self._backbone.ends, prompts, self._backbone.lexicon
+            self._decoding,
+            self._backbone.ends,
+            prompts,
+            self._backbone.lexicon,
+            self._backbone.tokenizer,
         )
         with torch.inference_mode():
             output = self._backbone.model.generate(input_ids=ids, attention_mask=mask, **settings)

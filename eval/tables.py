@@ -163,6 +163,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
         how += f", what the text says next {decoding['copy_bias']:+g}"
     if decoding.get("lexicon"):
         how += ", real words and the text's numbers only"
+    if decoding.get("flag"):
+        how += ", findings first"
     return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from summarizer.copying import CopyBias
+from summarizer.flag import FlagKept, token_ids
 from summarizer.lexicon import FILE as LEXICON
 from summarizer.lexicon import Lexicon, WordsOnly
 from summarizer.tasks import Decoding
@@ -243,11 +244,13 @@ def generate_arguments(
     ends: Iterable[int],
     prompts: Sequence[Sequence[int]],
     lexicon: Lexicon | None = None,
+    tokenizer: Any = None,
 ) -> dict[str, Any]:
     """A decoding as transformers' `generate` takes it.
 
     ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
-    lexicon: the base's; needed where the decoding keeps to it.
+    lexicon: the base's; needed where the decoding keeps to it. tokenizer: the base's as well, for
+    its flags.
     """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,
@@ -265,6 +268,10 @@ def generate_arguments(
     processors: list[Any] = []
     if decoding.copy_bias:
         processors.append(CopyBias(prompts, decoding.copy_bias, frozenset(ends)))
+    if decoding.flag:
+        if token_ids(tokenizer) is None:
+            raise ModelError("A flag is asked for, and the base model has no token for it.")
+        processors.append(FlagKept(tokenizer))
     if decoding.lexicon:
         if lexicon is None:
             raise ModelError("A lexicon is asked for, and the base model has none.")

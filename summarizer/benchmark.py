@@ -181,7 +181,11 @@ class _Plain:
         for model in (self._backbone.model, self._tuned):
             clock = _FirstToken()
             settings = generate_arguments(
-                decoding, self._backbone.ends, rows, self._backbone.lexicon
+                decoding,
+                self._backbone.ends,
+                rows,
+                self._backbone.lexicon,
+                self._backbone.tokenizer,
             )
             if decoding.num_beams == 1:
                 settings["streamer"] = clock

@@ -35,6 +35,8 @@ from .card_sections import (
     uses,
 )
 from .energy import cost, emissions
+from .flag import DENIALS
+from .flag import TOKENS as FLAGS
 from .lexicon import FILE as LEXICON
 from .markdown import code, join
 from .record import Record, RecordError, public
@@ -238,7 +240,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
 
         text = {json.dumps(_example_prompt(record))}
         tokens = tokenizer(text, return_tensors="pt")
-        {bias}{_lexicon(record.decoding, base, pin)}output = model.generate({arguments})
+        {bias}{_allowed(record.decoding, base, pin)}output = model.generate({arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
     return snippet + longer if words else snippet
@@ -380,15 +382,28 @@ def _bias(decoding: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n        " for line in lines) if end or copy else ""
 
 
-def _lexicon(decoding: Mapping[str, Any], base: str, pin: str) -> str:
-    """The lines of the snippet that keep to real words (`summarizer.lexicon`), if it does."""
-    if not decoding.get("lexicon"):
+def _allowed(decoding: Mapping[str, Any], base: str, pin: str) -> str:
+    """The lines of the snippet that make `allowed`, which keeps to real words
+    (`summarizer.lexicon`) and to what a text is flagged as (`summarizer.flag`), if it does."""
+    words, flag = decoding.get("lexicon"), decoding.get("flag")
+    if not words and not flag:
         return ""
-    lines = f"""
+    lines = _REAL_WORDS.format(base=base, pin=pin, file=LEXICON) if words else "import re\n\n"
+    if flag:
+        lines += _FINDINGS_FIRST.format(
+            denials=" ".join(sorted(DENIALS)),
+            abnormal=FLAGS[1],
+            others="real_words(_, ids)" if words else "list(range(len(spoken)))",
+        )
+    lines += f"allowed = {'findings_first' if flag else 'real_words'}\n"
+    return "".join(f"{line}\n        " for line in lines.split("\n")[:-1])
+
+
+_REAL_WORDS = """\
 import re
 from transformers.utils import cached_file
 
-known = open(cached_file("{base}", "{LEXICON}"{pin}), encoding="utf-8").read().split()
+known = open(cached_file("{base}", "{file}"{pin}), encoding="utf-8").read().split()
 words = {{"", *known, *re.findall(r"[^\\W\\d_]+", text.lower())}}
 starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
 special = set(tokenizer.all_special_ids)
@@ -416,7 +431,23 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
 
 
 """
-    return "".join(f"{line}\n        " for line in lines.split("\n")[1:-1])
+
+_FINDINGS_FIRST = """\
+denials = "{denials}".split()
+abnormal = tokenizer.convert_tokens_to_ids("{abnormal}")
+spoken = [tokenizer.decode(i).strip().lower() for i in range(len(tokenizer))]
+
+
+def findings_first(_, ids):  # a text that is flagged as abnormal does not begin with a denial
+    fit = {others}
+    written = tokenizer.decode(ids, skip_special_tokens=True)
+    begins = re.fullmatch(r"\\s*(1[.)])?\\s*", written) and len(ids) > 1
+    if begins and ids[1] == abnormal:
+        fit = [i for i in fit if spoken[i] not in denials] or fit
+    return fit
+
+
+"""
 
 
 def _generate_arguments(decoding: Mapping[str, Any]) -> str:
@@ -437,8 +468,8 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
     ]
     if arguments.get("end_bias") or arguments.get("copy_bias"):
         shown.append("sequence_bias=bias")
-    if arguments.get("lexicon"):
-        shown.append("prefix_allowed_tokens_fn=real_words")
+    if arguments.get("lexicon") or arguments.get("flag"):
+        shown.append("prefix_allowed_tokens_fn=allowed")
     line = ", ".join(["**tokens", *shown])
     if len(line) < 70:
         return line

@@ -354,6 +354,8 @@ def decoding_words(decoding: Mapping[str, Any]) -> str:
             words.append(f"{key.replace('_', ' ')} {decoding[key]}")
     if decoding.get("lexicon"):
         words.append("only words of the base's lexicon or of the text, and only the text's numbers")
+    if decoding.get("flag"):
+        words.append("no denial first where the text is flagged as abnormal")
     return ", ".join(words)
 
 

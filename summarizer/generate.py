@@ -37,6 +37,7 @@ from summarizer.backbone import (
     weights_sha256,
     without_special,
 )
+from summarizer.flag import token_ids
 from summarizer.lexicon import FILE as LEXICON
 from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
@@ -115,6 +116,11 @@ class Engine:
                 raise ModelError(
                     f"The adapter {adapters[name].label} writes by a lexicon, and the backbone "
                     f"{backbone.name} has no {LEXICON}: fetch the backbone again."
+                )
+            if task.decoding.flag and token_ids(backbone.tokenizer) is None:
+                raise ModelError(
+                    f"The adapter {adapters[name].label} begins with a flag, and the backbone "
+                    f"{backbone.name} has no token for it: name the backbone it was trained on."
                 )
 
     @classmethod
@@ -466,6 +472,7 @@ class Engine:
             self._backbone.ends,
             prompts * len(systems),
             self._backbone.lexicon if decoding.lexicon else None,
+            self._backbone.tokenizer,
         )
         settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
         if decoding.num_beams == 1 and arrivals is not None:

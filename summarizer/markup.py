@@ -240,5 +240,7 @@ def decoding_words(decoding: Decoding, windows: int | None = None) -> str:
         how += f", what the text says next {decoding.copy_bias:+g}"
     if decoding.lexicon:
         how += ", real words and the text's numbers only"
+    if decoding.flag:
+        how += ", findings first"
     how += f", at most {_count(decoding.max_new_tokens, 'token')}"
     return f"{how} in each window of {_count(windows, 'word')}" if windows else how

@@ -10,12 +10,12 @@ _UNITS = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+# "both", "single" and "half" are said of nearly everything, and no figure is meant.
 _VALUES: dict[str, int] = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
     **{word: value for value, word in enumerate(_ORDINALS.split(), start=1)},
     **{"oh": 0, "once": 1, "twice": 2, "couple": 2, "pair": 2, "dozen": 12},
-    **{"single": 1, "double": 2, "both": 2, "half": 2, "quarter": 4},
     **{word: 10 * value for value, word in enumerate(["twentieth", "thirtieth"], start=2)},
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}

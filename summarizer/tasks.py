@@ -29,7 +29,8 @@ class Decoding:
     step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
     the base's lexicon or of the text are written, and only the text's numbers
-    (`summarizer.lexicon`).
+    (`summarizer.lexicon`). flag: a text that begins with the flag for abnormal does not go on with
+    what is not there (`summarizer.flag`).
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -42,6 +43,7 @@ class Decoding:
     end_bias: float = 0.0
     copy_bias: float = 0.0
     lexicon: bool = False
+    flag: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -61,8 +63,10 @@ class Decoding:
             if not is_number or not -10.0 <= value <= 10.0:  # the comparison also refuses NaN
                 raise ValueError(f"{name} must be a number from -10 to 10, not {value!r}.")
             object.__setattr__(self, name, float(value))
-        if not isinstance(self.lexicon, bool):
-            raise ValueError(f"lexicon must be true or false, not {self.lexicon!r}.")
+        for name in ("lexicon", "flag"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be true or false, not {value!r}.")
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(
                 f"min_new_tokens ({self.min_new_tokens}) must not be above "

@@ -28,7 +28,27 @@ def plain_settings(
         bias += [[list(pair), copy] for pair in sorted(pairs)]
     if settings.pop("lexicon", False):
         settings["prefix_allowed_tokens_fn"] = real_words(tokenizer, ids)
+    if settings.pop("flag", False):
+        others = settings.get("prefix_allowed_tokens_fn")
+        settings["prefix_allowed_tokens_fn"] = findings_first(tokenizer, others)
     return settings | ({"sequence_bias": bias} if bias else {})
+
+
+def findings_first(tokenizer: Any, others: Callable | None) -> Callable[[int, Any], list[int]]:
+    """The same for what is flagged as abnormal: its first word is no denial, if another can be."""
+    abnormal = tokenizer.convert_tokens_to_ids("<extra_id_1>")
+    shown = [tokenizer.decode([token]).strip().lower() for token in range(len(tokenizer))]
+    denials = "no normal not none negative clear unremarkable without".split()
+
+    def allowed(row: int, tokens: Any) -> list[int]:
+        fit = others(row, tokens) if others else list(range(len(shown)))
+        if len(tokens) < 2 or tokens[1] != abnormal:
+            return fit
+        if re.sub(r"^1[.)]", "", tokenizer.decode(tokens[2:]).strip()).strip():
+            return fit
+        return [token for token in fit if shown[token] not in denials] or fit
+
+    return allowed
 
 
 def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[int]]:

@@ -132,6 +132,7 @@ def choose(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
             f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
             f"{'real words only, ' if decoding.lexicon else ''}"
+            f"{'findings first, ' if decoding.flag else ''}"
             f"{f'windows of {words} words' if words else 'whole'}: "
             f"{metric} {found[metric]:.2f}; {line(found)}",
             flush=True,

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from summarizer.backbone import ModelError, is_hub_id, resolve, weights_sha256
+from summarizer.flag import TOKENS as FLAGS
+from summarizer.flag import token_ids
 from summarizer.lexicon import FILE as LEXICON
 from train.errors import RecipeError
 from train.recipe import Recipe, load_recipe, recipe_names
@@ -126,6 +128,11 @@ def load_tokenizer(recipe: Recipe, source: Source) -> Any:
     if recipe.decoding.lexicon and not (source.folder / LEXICON).is_file():
         raise RecipeError(
             f"decoding.lexicon is set, and backbone {recipe.backbone} has no {LEXICON}: leave it out."
+        )
+    if recipe.data.flag_weight is not None and token_ids(tokenizer) is None:
+        raise RecipeError(
+            f"flag_weight is set, and backbone {recipe.backbone} has no {' and '.join(FLAGS)} to "
+            "flag a report with: leave it out."
         )
     tokenizer.split_special_tokens = recipe.architecture == "seq2seq"
     tokenizer.model_max_length = int(1e9)  # the recipe's limits hold, not a warning's

@@ -81,6 +81,9 @@ class Data:
     # false) and whose impression tells none.
     abnormal_weight: float = 1.0
     silent_weight: float = 1.0
+    # Impressions begin with a flag for normal or abnormal (summarizer.flag), whose token counts so
+    # many times in the loss. None: no flags.
+    flag_weight: float | None = None
     silent_windows: float = 1.0  # weight of windows of which the target says nothing
     max_source_share: float | None = None  # of an epoch's rows, in (0, 1]
     section_dropout: float = 0.0  # share of training rows shown without their section
@@ -190,6 +193,7 @@ class Decoding:
     end_bias: float | None = None
     copy_bias: float | None = None
     lexicon: bool | None = None
+    flag: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -348,6 +352,17 @@ def _check_ranges(recipe: Recipe) -> None:
                 f"composed of {file.path} is a number of radiology reports, above 0, not "
                 f"{file.composed} of {recipe.task}."
             )
+    flag_weight = recipe.data.flag_weight
+    if flag_weight is not None:
+        if not flag_weight > 0:
+            raise RecipeError(f"flag_weight must be above 0, not {flag_weight}.")
+        if recipe.task != "radiology" or recipe.architecture == "causal":
+            raise RecipeError(
+                "flag_weight is for impressions of radiology reports, written by an "
+                f"encoder-decoder, not for {recipe.task} with a {recipe.architecture} model."
+            )
+    elif recipe.decoding.flag:
+        raise RecipeError("decoding.flag needs flag_weight: nothing else teaches the flags.")
     for key in ("weight_decay", "warmup", "max_grad_norm", "save_minutes"):
         if getattr(training, key) < 0:
             raise RecipeError(f"{key} must not be below 0, not {getattr(training, key)}.")

@@ -59,7 +59,7 @@ def generate(
             width = len(inputs[places[0]])
             # without a ban of ours, none of the backbone's own (BART's is of three tokens)
             arguments = {"no_repeat_ngram_size": 0, **more} | generate_arguments(
-                decoding, ends, [inputs[place] for place in places], lexicon
+                decoding, ends, [inputs[place] for place in places], lexicon, tokenizer
             )
             pad = [width - len(inputs[place]) for place in places]
             ids, mask = [], []

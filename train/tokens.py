@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from summarizer.backbone import chat_parts, without_special
+from summarizer.findings import tells_abnormality
+from summarizer.flag import token_ids
 from summarizer.tasks import Task, for_run, get_task, prompt_parts
 from summarizer.text import InputError, cut_to
 from summarizer.windows import parts_of
@@ -106,6 +108,8 @@ class Encoder:
         self.tokenizer = tokenizer
         self.task = task_of(recipe)
         self.causal = recipe.architecture == "causal"
+        # What an impression begins with (`summarizer.flag`), by what it tells.
+        self.flags = token_ids(tokenizer) if recipe.data.flag_weight is not None else None
         self.max_target_tokens = recipe.max_target_tokens or self.task.decoding.max_new_tokens
         self.ends = answer_ends(tokenizer) if self.causal else [tokenizer.eos_token_id]
 
@@ -134,6 +138,8 @@ class Encoder:
         end there would teach to stop in the middle of a sentence.
         """
         ids = self._continued(text) if self.causal else self._plain(text)
+        if self.flags is not None:
+            ids.insert(0, self.flags[tells_abnormality(text)])
         if len(ids) + len(self.ends) > self.max_target_tokens:
             return ids[: self.max_target_tokens], True
         return [*ids, *self.ends], False

@@ -93,6 +93,7 @@ class AdapterTrainer(Trainer):
         self.label_smoother = None
         encoder = Encoder(recipe, tokenizer)
         self.ends = encoder.ends
+        self.flags = None if encoder.flags is None else torch.tensor(encoder.flags)
         self.lexicon = (
             read_lexicon(Path(tokenizer.name_or_path), tokenizer)
             if recipe.decoding.lexicon
@@ -177,9 +178,13 @@ class AdapterTrainer(Trainer):
             logits.float(),
             labels.flatten(),
             ignore_index=IGNORED,
-            reduction="sum",
+            reduction="none",
             label_smoothing=self.recipe.training.label_smoothing if model.training else 0.0,
         )
+        if self.flags is not None and model.training:
+            flagged = torch.isin(labels.flatten(), self.flags.to(labels.device))
+            loss = torch.where(flagged, self.recipe.data.flag_weight * loss, loss)
+        loss = loss.sum()
         if num_items_in_batch is None:
             num_items_in_batch = (labels != IGNORED).sum()
         else:

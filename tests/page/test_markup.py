@@ -167,6 +167,8 @@ def test_decoding_is_told_whole():
     assert words == "greedy, end mark -0.5, at most 64 tokens"
     words = markup.decoding_words(Decoding(1, 64, copy_bias=1.5))
     assert words == "greedy, what the text says next +1.5, at most 64 tokens"
+    words = markup.decoding_words(Decoding(1, 64, flag=True))
+    assert words == "greedy, findings first, at most 64 tokens"
     words = markup.decoding_words(Decoding(1, 64, lexicon=True))
     assert words == "greedy, real words and the text's numbers only, at most 64 tokens"
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 GREEDY = Decoding(max_new_tokens=48)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
-WORDS = Decoding(max_new_tokens=32, lexicon=True)
+WORDS = Decoding(max_new_tokens=32, lexicon=True, flag=True)
 
 
 @pytest.fixture(scope="module")

@@ -31,5 +31,6 @@ def test_what_is_not_said_is_not_found():
     assert numbers_of("I smoked a pack a day for twenty years. I quit ten years ago.") == {
         "20", "10",
     }  # fmt: skip
+    assert numbers_of("Both lungs, a single view; half of the left hemithorax.") == set()
     assert "15" not in numbers_of("Five of them. Ten of those.")
     assert "65" not in numbers_of("Sixty, and five of them.")

@@ -124,6 +124,7 @@ def test_decoding_round_trips_and_refuses_what_it_does_not_know():
         {"copy_bias": -10.5},
         {"lexicon": 1},
         {"lexicon": "yes"},
+        {"flag": 1},
         {"no_repeat_ngram_size": -1},
         {"max_new_tokens": 5, "min_new_tokens": 6},
     ],

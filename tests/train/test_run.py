@@ -212,6 +212,37 @@ def test_a_checkpoint_is_chosen_by_texts_of_real_words(tmp_path, train_now, back
     assert engine.task("radiology").decoding.lexicon is True
 
 
+def test_reports_are_flagged_before_anything_is_told(tmp_path, train_now, backbones) -> None:
+    flagged = {"data__flag_weight": 4.0, "decoding__flag": True}
+    status, _, err = train_now(training__num_epochs=12, **flagged)
+    assert status == 0, err
+    engine = Engine.load(str(backbones("flan")), {"radiology": str(tmp_path / "models" / "tiny")})
+    decoding = engine.task("radiology").decoding
+    assert decoding.flag is True
+    begun = set()
+    for row in radiology_rows(6, seed=1):
+        request = engine._prepare("radiology", row, decoding)
+        begun |= {
+            made[0] for made in engine._generate("radiology", ["lora"], request.rows, decoding, ())
+        }
+    # every impression here tells a lesion
+    assert begun == {engine._backbone.tokenizer.convert_tokens_to_ids("<extra_id_1>")}
+
+
+def test_the_flag_counts_as_often_as_the_recipe_says(tmp_path, train_now) -> None:
+    def loss(weight: float) -> float:
+        name = f"w{weight:g}"
+        steady = {"adapter__lora_dropout": 0.0, "training__dropout": 0.0, "training__max_steps": 1}
+        status, _, err = train_now(name=name, data__flag_weight=weight, **steady)
+        assert status == 0, err
+        made = record(tmp_path / "models" / name)
+        return next(entry["loss"] for entry in made["curve"] if "loss" in entry)
+
+    once, twice, four_times = loss(1.0), loss(2.0), loss(4.0)
+    assert twice > once
+    assert four_times - twice == pytest.approx(2 * (twice - once), rel=1e-3)
+
+
 def test_gradient_accumulation_and_checkpointing_change_nothing_but_memory(
     tmp_path, train_now
 ) -> None:
@@ -563,6 +594,10 @@ def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
         ({"kind": "bart", "max_input_tokens": 2048}, "max_input_tokens: "),
         ({"prompt": "{report}"}, "must hold {input} once"),
         ({"decoding__lexicon": True}, "has no lexicon.txt: leave it out"),
+        (
+            {"kind": "bart", "data__flag_weight": 1.0},
+            "has no <extra_id_0> and <extra_id_1> to flag",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(train_now, tmp_path, changes, words) -> None:

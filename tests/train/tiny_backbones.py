@@ -50,7 +50,7 @@ def _tokenizer(kind: str) -> Any:
     special = {
         "bart": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
         "phi3": ["<unk>", "<s>", "<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>"],
-    }.get(kind, ["<pad>", "</s>", "<unk>"])
+    }.get(kind, ["<pad>", "</s>", "<unk>", "<extra_id_0>", "<extra_id_1>"])
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
