@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 from summarizer.copying import CopyBias
@@ -179,6 +181,38 @@ def fuse_activations(model: Any) -> None:
         for name, child in module.named_children():
             if type(child) is NewGELUActivation:
                 setattr(module, name, torch.nn.GELU(approximate="tanh"))
+
+
+def slice_mixed_batches(model: Any) -> None:
+    """PEFT's mixed batch by slices, in place, where rows of one adapter stand side by side.
+
+    PEFT gathers an adapter's rows by a list of their places and adds what LoRA makes of them back
+    the same way. A small model spends a third of such a step on it. The sums are the same.
+    """
+    import torch
+    from peft.tuners.lora import Linear
+
+    for module in model.modules():
+        plain = type(module) is Linear and type(module.get_base_layer()) is torch.nn.Linear
+        if plain and not module.lora_variant:
+            module._mixed_batch_forward = MethodType(_sliced_forward, module)
+
+
+def _sliced_forward(
+    layer: Any, x: Any, *args: Any, adapter_names: Sequence[str], **kwargs: Any
+) -> Any:
+    """`peft.tuners.lora.Linear._mixed_batch_forward` of a layer without variants, by slices."""
+    result = layer.base_layer(x, *args)
+    start = 0
+    for name, group in groupby(adapter_names):
+        rows = slice(start, start + sum(1 for _ in group))
+        start = rows.stop
+        if name not in layer.lora_A:  # "__base__"
+            continue
+        lora_A, lora_B = layer.lora_A[name], layer.lora_B[name]
+        part = lora_B(lora_A(x[rows].to(lora_A.weight.dtype))) * layer.scaling[name]
+        result[rows] += part.to(result.dtype)
+    return result
 
 
 _ENDLESS = ("t5", "mt5", "umt5", "longt5")

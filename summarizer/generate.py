@@ -16,6 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,11 @@ from summarizer.backbone import (
     load_adapters,
     load_backbone,
     one_line,
+    slice_mixed_batches,
     weights_sha256,
     without_special,
 )
+from summarizer.compute import computed, submit
 from summarizer.flag import token_ids
 from summarizer.lexicon import FILE as LEXICON
 from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
@@ -149,10 +152,22 @@ class Engine:
             adapters = {task.name: task.adapter for task in tasks.TASKS.values()}
         for name in adapters:
             tasks.get_task(name)
+        return computed(cls._load, backbone, adapters, device, dtype, threads)
+
+    @classmethod
+    def _load(
+        cls,
+        backbone: str,
+        adapters: Mapping[str, str],
+        device: str,
+        dtype: str,
+        threads: int | None,
+    ) -> Engine:
         _set_threads(threads)
         loaded = load_backbone(backbone, device, dtype)
         model, infos = load_adapters(loaded, adapters)
         fuse_activations(model)
+        slice_mixed_batches(model)
         return cls(loaded, model, infos)
 
     def task(self, name: str) -> Task:
@@ -335,19 +350,13 @@ class Engine:
         if not self._take_lock(cancel):
             yield columns.final([[]] * 2 * len(request.rows), stopped=True)
             return
-        # From here on the worker frees the lock, however the consumer fares: a slow browser must
-        # not hold up the next request.
+        # From here on the compute thread frees the lock, however the consumer fares: a slow browser
+        # must not hold up the next request.
         abandoned = threading.Event()
         arrivals: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
-        worker = threading.Thread(
-            target=self._work,
-            args=(task, request, arrivals, (cancel, abandoned)),
-            name="generate",
-            daemon=True,
-        )
         columns.started = time.perf_counter()
         try:
-            worker.start()
+            work = submit(self._work, task, request, arrivals, (cancel, abandoned))
         except BaseException:
             self._lock.release()
             raise
@@ -363,7 +372,7 @@ class Engine:
                 yield columns.growing()
         finally:
             abandoned.set()
-            worker.join()
+            wait([work])
 
     def _take_lock(self, cancel: threading.Event) -> bool:
         """Wait for the model; False when the wait was cancelled."""
@@ -379,7 +388,7 @@ class Engine:
         arrivals: queue.SimpleQueue[_Arrival],
         stops: tuple[threading.Event, ...],
     ) -> None:
-        """Generate both columns, in a thread of its own. Frees the lock that `_stream` took."""
+        """Generate both columns, in the compute thread. Frees the lock that `_stream` took."""
         try:
             passes = [SYSTEMS] if self.adapters[task].mixes else [(one,) for one in SYSTEMS]
             rows = []
@@ -415,15 +424,18 @@ class Engine:
                 if not self._take_lock(cancel):
                     return
                 started = time.perf_counter()
+                abandoned = threading.Event()
                 try:
-                    rows = self._generate(
+                    rows = computed(
+                        self._generate,
                         task,
                         columns,
                         prompts,
                         chunk[0].decoding,  # of one task and one call: the same for all
-                        (cancel,),
+                        (cancel, abandoned),
                     )
                 finally:
+                    abandoned.set()  # an interrupt ends the wait, and is to end the work as well
                     self._lock.release()
                 if cancel.is_set():
                     return

@@ -8,7 +8,13 @@ import pytest
 from plain_settings import plain_settings
 from tiny_t5 import TEXTS, make_adapter
 
-from summarizer.backbone import ModelError, fuse_activations, load_backbone
+from summarizer.backbone import (
+    ModelError,
+    fuse_activations,
+    load_adapters,
+    load_backbone,
+    slice_mixed_batches,
+)
 from summarizer.generate import Engine, Pair, batches, until_end
 from summarizer.tasks import TASKS, Decoding, UnknownTask
 from summarizer.text import InputError
@@ -139,6 +145,32 @@ def test_fused_activations_are_those_of_transformers():
     with torch.no_grad():
         ours, theirs = (m(input_ids=ids, decoder_input_ids=ids).logits for m in (fused, plain))
     assert torch.allclose(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_a_sliced_mixed_batch_is_peft_s_own(tiny):
+    import torch
+
+    loaded = load_backbone(tiny.backbone)
+    model, _ = load_adapters(loaded, tiny.adapters)
+    one, other = list(tiny.adapters)[:2]
+    orders = [
+        ["__base__"] * 3 + [one] * 3,
+        [one] * 6,
+        ["__base__"] * 6,
+        [one, "__base__", other, one, "__base__", "__base__"],
+    ]
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, 40, (6, 12), generator=generator)
+    given = {"input_ids": ids, "decoder_input_ids": ids[:, :5]}
+    with torch.inference_mode():
+        theirs = [model(**given, adapter_names=names).logits for names in orders]
+        slice_mixed_batches(model)
+        ours = [model(**given, adapter_names=names).logits for names in orders]
+    assert not torch.equal(theirs[1], theirs[2])
+    for sliced, gathered in zip(ours, theirs, strict=True):
+        assert torch.allclose(sliced, gathered, atol=1e-5, rtol=0)
+    sliced = [m for m in model.modules() if "_mixed_batch_forward" in vars(m)]
+    assert len(sliced) == sum(hasattr(module, "lora_A") for module in model.modules()) > 0
 
 
 def test_an_adapter_that_cannot_share_a_batch_runs_by_itself(tiny, tmp_path, alone):
