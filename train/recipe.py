@@ -156,6 +156,9 @@ class Training:
     adam_beta2: float = 0.999
     max_grad_norm: float = 1.0
     label_smoothing: float = 0.0
+    # What a step's loss is the mean of: "tokens", where a long answer counts for as much as many
+    # short ones; or "rows", where each answer counts the same, as it does in the scores.
+    loss_average: Literal["tokens", "rows"] = "tokens"
     dropout: float | None = None  # of the backbone; None: as its configuration says
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"  # auto: bf16 where a GPU has it
     weights_dtype: Literal["float32", "bfloat16"] = "float32"  # of the frozen backbone
@@ -444,6 +447,8 @@ def _check_architecture(recipe: Recipe) -> None:
             )
     if recipe.architecture == "causal" and recipe.training.label_smoothing:
         raise RecipeError("label_smoothing needs architecture: seq2seq.")
+    if recipe.architecture == "causal" and recipe.training.loss_average == "rows":
+        raise RecipeError("loss_average: rows needs architecture: seq2seq.")
 
 
 def _check_prepare(recipe: Recipe) -> None:

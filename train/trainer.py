@@ -88,12 +88,13 @@ class AdapterTrainer(Trainer):
         )
         for unwanted in (PrinterCallback, ProgressCallback):
             self.remove_callback(unwanted)
-        # The loss below is a sum over answer tokens divided by their number in the whole step.
+        # The loss below is a sum over answer tokens divided by the step's tokens, or rows.
         self.model_accepts_loss_kwargs = True
         self.label_smoother = None
         encoder = Encoder(recipe, tokenizer)
         self.ends = encoder.ends
         self.flags = None if encoder.flags is None else torch.tensor(encoder.flags)
+        self.by_rows = recipe.training.loss_average == "rows"
         self.lexicon = (
             read_lexicon(Path(tokenizer.name_or_path), tokenizer)
             if recipe.decoding.lexicon
@@ -162,8 +163,8 @@ class AdapterTrainer(Trainer):
     ) -> Any:
         """Cross-entropy of the answer's tokens, over all of the step's: () float32.
 
-        With `num_items_in_batch`, micro-batches of a step add up to the mean over its tokens,
-        however the step is divided over accumulation and processes.
+        With `num_items_in_batch`, micro-batches of a step add up to the mean over its tokens, or
+        over its rows (loss_average), however it is divided over accumulation and processes.
         """
         labels = inputs["labels"]
         outputs = model(
@@ -181,9 +182,8 @@ class AdapterTrainer(Trainer):
             reduction="none",
             label_smoothing=self.recipe.training.label_smoothing if model.training else 0.0,
         )
-        if self.flags is not None and model.training:
-            flagged = torch.isin(labels.flatten(), self.flags.to(labels.device))
-            loss = torch.where(flagged, self.recipe.data.flag_weight * loss, loss)
+        if model.training:
+            loss = self._weighed(loss, inputs["labels"])
         loss = loss.sum()
         if num_items_in_batch is None:
             num_items_in_batch = (labels != IGNORED).sum()
@@ -191,6 +191,36 @@ class AdapterTrainer(Trainer):
             loss = loss * self.accelerator.num_processes
         loss = loss / num_items_in_batch
         return (loss, outputs) if return_outputs else loss
+
+    def _weighed(self, loss: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of each answer token, weighed as the recipe says.
+
+        With loss_average: rows, the tokens of an answer together weigh 1, and its flag, beside
+        them, flag_weight: the flag of a long answer then counts for as much as that of a short
+        one. Else each token weighs 1, and a flag flag_weight.
+
+        Args:
+            loss: (B * U,). labels: (B, U); an encoder-decoder's where anything is weighed.
+        """
+        by_rows, flag_weight = self.by_rows, self.recipe.data.flag_weight
+        if not by_rows and self.flags is None:
+            return loss
+        flagged = torch.zeros_like(labels, dtype=torch.bool)
+        if self.flags is not None:
+            flagged = torch.isin(labels, self.flags.to(labels.device))
+        weights = torch.ones_like(labels, dtype=loss.dtype)
+        if by_rows:
+            words = (labels != IGNORED) & ~flagged
+            weights = weights / words.sum(1, keepdim=True).clamp(min=1)
+        if flag_weight is not None:
+            weights = weights.masked_fill(flagged, flag_weight)
+        return loss * weights.flatten()
+
+    def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
+        """How many tokens, or rows, the loss of a step is the mean of: over all its batches."""
+        if self.by_rows:  # every answer has a first token
+            batch_samples = [{"labels": batch["labels"][:, :1]} for batch in batch_samples]
+        return super()._get_num_items_in_batch(batch_samples, device)
 
     def training_step(self, model: Any, inputs: dict, num_items_in_batch: Any = None) -> Any:
         self._tokens = self._tokens + self._real_tokens(inputs)

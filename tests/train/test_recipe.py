@@ -159,6 +159,7 @@ def test_help_names_every_key() -> None:
         (["--method", "full", "--use_4bit"], ["use_4bit", "method: lora"]),
         (["--method", "full"], ["weights_dtype"]),
         (["--packing"], ["packing", "architecture: causal"]),
+        (["--loss_average", "answers"], ["loss_average", "tokens", "rows"]),
         (["--precision", "fp16", "--weights_dtype", "float32"], ["precision", "T5", "bf16"]),
         (["--shares", "[0.5, 0.2]"], ["prepare.shares"]),
         (["--prepare.split", "group"], ["prepare.split", "group_by"]),
@@ -188,6 +189,12 @@ def test_a_causal_recipe_takes_no_encoder_decoder(backbone: str) -> None:
     assert backbone in message and "--architecture seq2seq --packing false" in message
     parse = parse_overrides(["--backbone", "owner/gpt5-small"])
     assert load_recipe("radiology-mediphi-qlora", parse).backbone == "owner/gpt5-small"
+
+
+@pytest.mark.parametrize("key, value", [("loss_average", "rows"), ("label_smoothing", "0.1")])
+def test_what_only_an_encoder_decoder_learns_by_is_refused(key: str, value: str) -> None:
+    message = fault_of(f"--{key}", value, recipe="radiology-mediphi-qlora")
+    assert key in message and "architecture: seq2seq" in message
 
 
 def test_packing_must_hold_the_longest_row() -> None:

@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 
 from summarizer.backbone import weights_sha256
+from summarizer.findings import tells_abnormality
 from summarizer.generate import Engine
 from tests.train.conftest import ORGANS, STATES, radiology_rows, write_rows
 
@@ -241,6 +242,51 @@ def test_the_flag_counts_as_often_as_the_recipe_says(tmp_path, train_now) -> Non
     once, twice, four_times = loss(1.0), loss(2.0), loss(4.0)
     assert twice > once
     assert four_times - twice == pytest.approx(2 * (twice - once), rel=1e-3)
+
+
+def test_a_loss_that_is_the_mean_of_rows_or_of_tokens(tmp_path, train_now, backbones) -> None:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    rows = radiology_rows(8)
+    for place, row in enumerate(rows):  # answers of very different lengths
+        row["target"] = "Normal." if place % 2 else f"{row['target']} New fracture. {row['target']}"
+    write_rows(tmp_path / "data" / "train.jsonl", rows)
+    tokenizer = AutoTokenizer.from_pretrained(backbones("flan"))
+    model = AutoModelForSeq2SeqLM.from_pretrained(backbones("flan")).eval()
+    flags = tokenizer.convert_tokens_to_ids(["<extra_id_0>", "<extra_id_1>"])
+
+    def plain(row: dict[str, Any], flagged: bool) -> torch.Tensor:
+        """Loss of each answer token of a row, one row at a time, by transformers alone."""
+        labels = tokenizer(row["target"]).input_ids
+        if flagged:
+            labels = [flags[tells_abnormality(row["target"])], *labels]
+        given = tokenizer("summarize: " + row["input"], return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**given, labels=torch.tensor([labels])).logits[0]
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(labels), reduction="none")
+
+    def trained(name: str, **changes: Any) -> float:
+        still = {"adapter__lora_dropout": 0.0, "training__dropout": 0.0, "training__max_steps": 1}
+        whole = {"max_input_tokens": 256, "max_target_tokens": 192}
+        status, _, err = train_now(name=name, **whole, **still, **changes)
+        assert status == 0, err
+        curve = record(tmp_path / "models" / name)["curve"]
+        return next(entry["loss"] for entry in curve if "loss" in entry)
+
+    losses = [plain(row, False) for row in rows]
+    by_tokens = float(torch.cat(losses).mean())
+    by_rows = float(torch.stack([loss.mean() for loss in losses]).mean())
+    assert abs(by_rows - by_tokens) > 0.003
+    assert trained("tokens") == pytest.approx(by_tokens, rel=1e-5)
+    assert trained("rows", training__loss_average="rows") == pytest.approx(by_rows, rel=1e-5)
+    halves = {"training__batch_size": 2, "training__gradient_accumulation_steps": 4}
+    divided = trained("divided", training__loss_average="rows", **halves)
+    assert divided == pytest.approx(by_rows, rel=1e-5)
+
+    losses = [plain(row, True) for row in rows]
+    flagged = float(torch.stack([loss[1:].mean() + 0.5 * loss[0] for loss in losses]).mean())
+    found = trained("flagged", training__loss_average="rows", data__flag_weight=0.5, **halves)
+    assert found == pytest.approx(flagged, rel=1e-5)
 
 
 def test_gradient_accumulation_and_checkpointing_change_nothing_but_memory(
