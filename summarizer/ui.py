@@ -96,6 +96,8 @@ def launch(page: gr.Blocks, settings: Settings) -> str:
             f"The page cannot listen on port {settings.port} of {settings.host}: end what uses "
             "it, or choose another with SUMMARIZER_PORT."
         ) from error
+    # A browser that is still open would hold up the end for five seconds.
+    page.server.force_exit = True
     return address.rstrip("/")
 
 

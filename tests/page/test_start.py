@@ -7,10 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from page.visiting import ROOT, free_port
+from page.visiting import ROOT, Script, ScriptedEngine, free_port
+from summarizer import ui
+from summarizer.settings import Settings
 
 
 @pytest.fixture
@@ -62,3 +65,14 @@ def test_settings_and_a_port_that_is_taken(tiny, adapter):
         taken.listen()
         port = str(taken.getsockname()[1])
         assert_told(start(tiny, adapter, SUMMARIZER_PORT=port), port, "SUMMARIZER_PORT")
+
+
+def test_the_server_ends_though_a_browser_is_still_open():
+    settings = Settings(port=free_port())
+    page = ui.build(ScriptedEngine(Script()), settings)
+    url = ui.launch(page, settings)
+    with urllib.request.urlopen(f"{url}/gradio_api/heartbeat/browser", timeout=60) as beats:
+        assert beats.read(1)  # a stream that an open page never ends
+        page.server.close()  # as on Ctrl+C
+        assert not page.server.thread.is_alive()
+    page.close(verbose=False)
