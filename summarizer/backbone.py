@@ -187,7 +187,7 @@ def slice_mixed_batches(model: Any) -> None:
     """PEFT's mixed batch by slices, in place, where rows of one adapter stand side by side.
 
     PEFT gathers an adapter's rows by a list of their places and adds what LoRA makes of them back
-    the same way. A small model spends a third of such a step on it. The sums are the same.
+    the same way, in every layer: in a small model's short steps that shows. The sums are the same.
     """
     import torch
     from peft.tuners.lora import Linear

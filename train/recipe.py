@@ -81,8 +81,8 @@ class Data:
     # false) and whose impression tells none.
     abnormal_weight: float = 1.0
     silent_weight: float = 1.0
-    # Impressions begin with a flag for normal or abnormal (summarizer.flag), whose token counts so
-    # many times in the loss. None: no flags.
+    # Impressions begin with a flag for normal or abnormal (summarizer.flag), whose token counts for
+    # so many tokens in the loss, or so many rows (loss_average). None: no flags.
     flag_weight: float | None = None
     silent_windows: float = 1.0  # weight of windows of which the target says nothing
     max_source_share: float | None = None  # of an epoch's rows, in (0, 1]

@@ -202,18 +202,16 @@ class AdapterTrainer(Trainer):
         Args:
             loss: (B * U,). labels: (B, U); an encoder-decoder's where anything is weighed.
         """
-        by_rows, flag_weight = self.by_rows, self.recipe.data.flag_weight
-        if not by_rows and self.flags is None:
+        if not self.by_rows and self.flags is None:
             return loss
-        flagged = torch.zeros_like(labels, dtype=torch.bool)
-        if self.flags is not None:
-            flagged = torch.isin(labels, self.flags.to(labels.device))
         weights = torch.ones_like(labels, dtype=loss.dtype)
-        if by_rows:
+        flags = torch.tensor([]) if self.flags is None else self.flags
+        flagged = torch.isin(labels, flags.to(labels))
+        if self.by_rows:
             words = (labels != IGNORED) & ~flagged
             weights = weights / words.sum(1, keepdim=True).clamp(min=1)
-        if flag_weight is not None:
-            weights = weights.masked_fill(flagged, flag_weight)
+        if self.flags is not None:
+            weights = weights.masked_fill(flagged, self.recipe.data.flag_weight)
         return loss * weights.flatten()
 
     def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> Any:
