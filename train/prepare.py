@@ -33,6 +33,7 @@ from summarizer.text import InputError, clean, decode
 from train.data import file_sha256
 from train.errors import DataError, UserError
 from train.leaks import Leak, find_leaks, normal
+from train.masks import without_masks
 from train.published import fetch_rows
 from train.recipe import Recipe, load_recipe, parse_overrides, recipe_names
 from train.run import write_json
@@ -40,7 +41,7 @@ from train.scaling import find_styles
 
 SPLITS = ("train", "validation", "test")
 # The fields that are kept; a recipe's columns may name others, such as patient.
-FIELDS = ("id", "source", "input", "target", "section", "modality", "clinic", "indication")
+FIELDS = ("id", "source", "input", "target", "section", "modality", "clinic", "indication", "mesh")
 Row = dict[str, Any]
 
 
@@ -294,7 +295,10 @@ def _mapped(recipe: Recipe, tables: Iterable[tuple[str, str | None, Sequence[Row
             mapped["id"] = mapped["id"] if mapped["id"] is not None else str(len(found))
             mapped["source"] = mapped["source"] or recipe.prepare.hub or recipe.name
             mapped["split"] = official.get(mapped["split"], mapped["split"])
-            found.append({key: value for key, value in mapped.items() if value is not None})
+            known = {key: value for key, value in mapped.items() if value is not None}
+            if "mesh" in known:  # what train.compose tells hosts and findings by
+                known["normal"] = known["mesh"].strip().lower() == "normal"
+            found.append(known)
     if not found:
         raise DataError("The source holds no row.")
     return found
@@ -335,8 +339,8 @@ def clean_rows(recipe: Recipe, rows: Sequence[Row], prepared: Prepared) -> list[
     """Rows cleaned and filtered; what each rule dropped goes into `prepared.dropped`.
 
     Masks, white space and encodings are cleaned (summarizer.text.clean), headings such as
-    "IMPRESSION:" taken off. Then, in this order: no input or target, a masked target, seed 004's
-    lengths, duplicates.
+    "IMPRESSION:" taken off. Then, in this order: no input or target, a target to be learned from
+    that does not read well without its masks (train.masks), seed 004's lengths, duplicates.
     """
     rules = recipe.prepare
     task = get_task(recipe.task)
@@ -348,10 +352,13 @@ def clean_rows(recipe: Recipe, rows: Sequence[Row], prepared: Prepared) -> list[
         if not row.get("input") or not row.get("target"):
             dropped["no input or no target"] += 1
             continue
-        if row.get("split") in (None, "train") and _MASK.search(_MASKED_RAY.sub("", row["target"])):
-            dropped["target names a de-identification mask"] += 1
-            continue
         row = dict(row)
+        if row.get("split") in (None, "train"):
+            target = without_masks(row["target"])
+            if target is None or _MASK.search(_MASKED_RAY.sub("", target)):
+                dropped["target not readable without its masks"] += 1
+                continue
+            row["target"] = target
         row["input"] = _HEADING.sub("", clean(row["input"]))
         row["target"] = _HEADING.sub("", clean(row["target"]))
         if row.get("section") is not None and task.sections:

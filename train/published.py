@@ -150,7 +150,11 @@ def _forget(remote: Remote, cache: Path) -> None:
 
 
 def _indiana(remote: Remote, content: bytes) -> Iterator[Row]:
-    """Open-i chest X-rays: uid, indication, comparison, findings, impression (masks are XXXX)."""
+    """Open-i chest X-rays: uid, MeSH, indication, findings, impression (masks are XXXX).
+
+    MeSH: what the librarians of Open-i coded of film and report ("Cardiomegaly/mild;Opacity/lung"),
+    or "normal".
+    """
     for line in csv.DictReader(io.StringIO(decode(content))):
         yield {
             "id": f"indiana-{line['uid']}",
@@ -159,6 +163,7 @@ def _indiana(remote: Remote, content: bytes) -> Iterator[Row]:
             "modality": "XR",
             "clinic": "indiana",
             "indication": line["indication"],
+            "mesh": line["MeSH"],
             "patient": line["uid"],
         }
 

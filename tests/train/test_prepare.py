@@ -140,7 +140,7 @@ def test_each_rule_s_drops_are_counted(tmp_path, prepare_now) -> None:
     record = json.loads((tmp_path / "out" / "mine" / "prepared.json").read_text())
     assert record["dropped"] == {
         "no input or no target": 2,
-        "target names a de-identification mask": 1,
+        "target not readable without its masks": 1,
         "input under 20 characters": 1,
         "target under 15 characters": 1,
         "target over 200 characters": 1,
@@ -162,6 +162,27 @@ def test_headings_masks_and_odd_characters_are_cleaned(tmp_path, prepare_now) ->
     for row in splits["train"]:
         assert row["input"].startswith("The ") and row["target"].startswith("1. ")
         assert not any(mark in row["input"] for mark in ("XXXX", "\r", "\u200b", "FINDINGS"))
+
+
+def test_masked_targets_that_read_well_without_the_mask_are_kept(tmp_path, prepare_now) -> None:
+    rows = radiology_rows(20)
+    rows.append({"id": "m", "input": "A film of its own.", "target": "XXXX left basilar scarring."})
+    status, _, err, splits = prepare_now(write_rows(tmp_path / "rows.jsonl", rows))
+    assert status == 0, err
+    told = {row["id"]: row["target"] for part in splits.values() for row in part}
+    assert told["m"] == "Left basilar scarring."
+
+
+def test_reports_coded_normal_are_told_apart(tmp_path, prepare_now) -> None:
+    rows = [
+        row | {"mesh": "normal" if number % 2 else "Cardiomegaly/mild;Opacity/lung"}
+        for number, row in enumerate(radiology_rows(20))
+    ]
+    status, _, err, splits = prepare_now(write_rows(tmp_path / "rows.jsonl", rows))
+    assert status == 0, err
+    made = [row for part in splits.values() for row in part]
+    assert len(made) == 20
+    assert all(row["normal"] is (row["mesh"] == "normal") for row in made)
 
 
 # Splits -----------------------------------------------------------------------------------------

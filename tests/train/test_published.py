@@ -119,6 +119,7 @@ def test_every_set_of_every_recipe_is_read_in_its_publisher_s_form(publisher, tm
     assert all(row["source"] == name for name, row in first.items())
     assert first["indiana-openi"]["input"] == "Heart size normal, lungs clear."
     assert first["indiana-openi"]["modality"] == "XR" and first["indiana-openi"]["patient"] == "7"
+    assert first["indiana-openi"]["mesh"] == "normal"
     assert first["mtsamples"]["input"] == "There is a 3 mm lesion.\nNo shift."
     assert (
         first["mtsamples"]["target"] == "Small lesion." and first["mtsamples"]["modality"] == "MR"
