@@ -172,6 +172,14 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """What is learned from other adapters of the same backbone (train.distill)."""
+
+    teachers: list[str] = field(default_factory=list)  # their folders
+    weight: float = 0.5  # of what they say, in the loss of each token; the rest is the target's
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How the best checkpoint is chosen."""
 
@@ -219,6 +227,7 @@ class Recipe:
     adapter: Adapter = field(default_factory=Adapter)
     data: Data = field(default_factory=Data)
     training: Training = field(default_factory=Training)
+    distillation: Distillation = field(default_factory=Distillation)
     evaluation: Evaluation = field(default_factory=Evaluation)
     prepare: Prepare = field(default_factory=Prepare)
     scaling: Scaling = field(default_factory=Scaling)
@@ -380,6 +389,11 @@ def _check_ranges(recipe: Recipe) -> None:
     for key, seed in (("seed", recipe.seed), ("split_seed", recipe.prepare.split_seed)):
         if not 0 <= seed < 2**32:
             raise RecipeError(f"{key} must be a whole number from 0 to {2**32 - 1}, not {seed}.")
+    if not 0 < recipe.distillation.weight <= 1:
+        raise RecipeError(
+            "distillation.weight is a share above 0, up to 1, not "
+            f"{recipe.distillation.weight}; without teachers it plays no part."
+        )
     share = recipe.data.max_source_share
     if share is not None and not 0 < share <= 1:
         raise RecipeError(f"max_source_share must be above 0 and at most 1, not {share}.")
@@ -447,6 +461,8 @@ def _check_architecture(recipe: Recipe) -> None:
             )
     if recipe.architecture == "causal" and recipe.training.label_smoothing:
         raise RecipeError("label_smoothing needs architecture: seq2seq.")
+    if recipe.architecture == "causal" and recipe.distillation.teachers:
+        raise RecipeError("distillation.teachers needs architecture: seq2seq.")
     if recipe.architecture == "causal" and recipe.training.loss_average == "rows":
         raise RecipeError("loss_average: rows needs architecture: seq2seq.")
 

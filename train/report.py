@@ -68,15 +68,15 @@ def run_record(
 
 
 def earlier_parts(recipe: Recipe) -> list[str]:
-    """The names of the recipes whose adapters this one goes on from, the first first."""
-    start = recipe.adapter.init_from
-    if start is None:
-        return []
-    path = Path(start) / "run.json"
-    if not path.is_file():  # an adapter from elsewhere
-        return []
-    before = json.loads(path.read_text(encoding="utf-8"))
-    return [*before.get("goes_on_from", []), before["recipe"]["name"]]
+    """The recipes whose adapters this one goes on from or learns from, in the order to run them."""
+    parts: list[str] = []
+    for folder in (recipe.adapter.init_from, *recipe.distillation.teachers):
+        path = Path(folder or "") / "run.json"
+        if folder is None or not path.is_file():  # an adapter from elsewhere
+            continue
+        before = json.loads(path.read_text(encoding="utf-8"))
+        parts += [*before.get("goes_on_from", []), before["recipe"]["name"]]
+    return list(dict.fromkeys(parts))
 
 
 def versions() -> dict[str, str]:

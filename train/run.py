@@ -113,11 +113,13 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
     """
     from train import model as backbone
     from train.data import load_train, load_validation
+    from train.distill import check_teachers
     from train.tokens import tokenise
     from train.trainer import AdapterTrainer, telling_of_memory
 
     check_installed(recipe)
     backbone.check_init_from(recipe)
+    check_teachers(recipe)
     recipe = resolve(recipe)
     say(recipe.notice)
     rows, validation = load_train(recipe), load_validation(recipe)
@@ -133,6 +135,7 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
 
     with telling_of_memory(recipe):
         model = backbone.load_backbone(recipe, source, config, tokenizer)
+        _ask_teachers(recipe, model, data, tokenizer)
         model = backbone.with_adapter(recipe, model)
         trainer = AdapterTrainer(
             recipe, model, tokenizer, data, validation, run_dir, source.revision
@@ -297,7 +300,7 @@ def _note_part(run_dir: Path, held: dict[str, Any], wanted: dict[str, Any]) -> N
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """What makes two runs the same run, flat: dotted key -> value."""
     flat: dict[str, Any] = {}
-    sections = {"adapter", "data", "training", "evaluation", "scaling"}
+    sections = {"adapter", "data", "training", "distillation", "evaluation", "scaling"}
 
     def walk(values: dict[str, Any], prefix: str) -> None:
         for key, value in values.items():
@@ -308,6 +311,21 @@ def _identity(recipe: Recipe) -> dict[str, Any]:
 
     walk(json.loads(json.dumps(recipe.to_dict())), "")
     return flat
+
+
+def _ask_teachers(recipe: Recipe, model: Any, data: Any, tokenizer: Any) -> None:
+    """Put what the recipe's teachers say of each training row beside it."""
+    teachers = recipe.distillation.teachers
+    if not teachers:
+        return
+    from train.distill import ask
+
+    say(f"Asking {len(teachers)} teachers what they say of the training rows ...")
+    examples = [*data.examples, *(example for example in data.hidden if example is not None)]
+    for example, told in zip(
+        examples, ask(model, teachers, examples, tokenizer.pad_token_id), strict=True
+    ):
+        example.told = told
 
 
 def _tell_data(recipe: Recipe, rows: Any, validation: Any, data: Any) -> None:

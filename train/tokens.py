@@ -30,6 +30,7 @@ class Example:
 
     input_ids: list[int]  # the prompt
     labels: list[int]  # the answer
+    told: Any = None  # what teachers say of the answer (train.distill.Told)
 
     def __len__(self) -> int:
         return len(self.input_ids) + len(self.labels)
@@ -83,7 +84,7 @@ def tokenise(recipe: Recipe, loaded: Rows, tokenizer: Any) -> Tokenised:
     result = Tokenised()
     hide = recipe.data.section_dropout > 0
     for row, weight in zip(loaded.rows, loaded.weights, strict=True):
-        labels, long = encoder.target(row["target"])
+        labels, long = encoder.target(row["target"], flagged=row.get("flagged", True))
         result.long_targets += long
         if long and recipe.data.long_targets == "drop":
             continue
@@ -131,14 +132,15 @@ class Encoder:
             raise DataError(f"max_input_tokens is too small: {fault}") from None
         return ids, cut.tokens_total - cut.tokens_read if cut else 0
 
-    def target(self, text: str) -> tuple[list[int], bool]:
+    def target(self, text: str, *, flagged: bool = True) -> tuple[list[int], bool]:
         """Label ids of an answer, and whether it was too long.
 
+        flagged: with its flag, where the recipe has flags; a row may have `flagged: false`.
         An answer that fits ends in the end token. One that does not fit is cut and has no end: an
         end there would teach to stop in the middle of a sentence.
         """
         ids = self._continued(text) if self.causal else self._plain(text)
-        if self.flags is not None:
+        if self.flags is not None and flagged:
             ids.insert(0, self.flags[tells_abnormality(text)])
         if len(ids) + len(self.ends) > self.max_target_tokens:
             return ids[: self.max_target_tokens], True
@@ -180,7 +182,8 @@ def answer_ends(tokenizer: Any) -> list[int]:
 class Seq2SeqCollator:
     """Bundles of one example -> input_ids, attention_mask (B, T), labels, decoder_input_ids (B, U).
 
-    The decoder reads the labels shifted right, behind its start token. Widths are padded to a
+    Where teachers were asked, also told_tokens and told_shares (B, U, likeliest). The decoder reads
+    the labels shifted right, behind its start token. Widths are padded to a
     multiple of 8, which tensor cores like.
     """
 
@@ -192,12 +195,16 @@ class Seq2SeqCollator:
         inputs = [example.input_ids for (example,) in bundles]
         labels = [example.labels for (example,) in bundles]
         shifted = [[self.decoder_start_token_id, *row[:-1]] for row in labels]
-        return {
+        batch = {
             "input_ids": padded(inputs, self.pad_token_id),
             "attention_mask": padded([[1] * len(row) for row in inputs], 0),
             "decoder_input_ids": padded(shifted, self.pad_token_id),
             "labels": padded(labels, IGNORED),
         }
+        told = [example.told for (example,) in bundles]
+        if told[0] is not None:
+            batch |= _stacked(told, batch["labels"].shape[1])
+        return batch
 
 
 class CausalCollator:
@@ -227,6 +234,18 @@ class CausalCollator:
             "position_ids": padded(positions, 0),
             "labels": padded(labels, IGNORED),
         }
+
+
+def _stacked(told: list[Any], width: int) -> dict[str, Any]:
+    """What teachers say of a batch's answers, zeros behind their ends."""
+    import torch
+
+    shape = (len(told), width, told[0].tokens.shape[1])
+    tokens, shares = torch.zeros(shape, dtype=torch.int32), torch.zeros(shape)
+    for place, one in enumerate(told):
+        tokens[place, : len(one.tokens)] = torch.from_numpy(one.tokens)
+        shares[place, : len(one.shares)] = torch.from_numpy(one.shares)
+    return {"told_tokens": tokens, "told_shares": shares}
 
 
 def padded(rows: list[list[int]], value: int) -> Any:

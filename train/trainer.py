@@ -23,12 +23,14 @@ from summarizer.tasks import Decoding, get_task
 from summarizer.windows import joined
 from train import selection
 from train.data import Rows, windows_of
+from train.distill import soft_loss
 from train.errors import RunError
 from train.model import save_adapter
 from train.plan import RunPlan
 from train.recipe import Recipe
 from train.tokens import IGNORED, CausalCollator, Encoder, Example, Seq2SeqCollator, Tokenised
 
+NOT_READ = ("labels", "told_tokens", "told_shares")  # of a batch: the loss's, not the model's
 CHECK_EVERY = 10  # steps between two looks for NaN: each look waits for the GPU
 
 
@@ -168,7 +170,7 @@ class AdapterTrainer(Trainer):
         """
         labels = inputs["labels"]
         outputs = model(
-            **{key: value for key, value in inputs.items() if key != "labels"}, use_cache=False
+            **{key: value for key, value in inputs.items() if key not in NOT_READ}, use_cache=False
         )
         logits = outputs.logits.flatten(0, 1)
         if self.causal:  # each position answers with the next token, and few are answers
@@ -182,6 +184,10 @@ class AdapterTrainer(Trainer):
             reduction="none",
             label_smoothing=self.recipe.training.label_smoothing if model.training else 0.0,
         )
+        if model.training and "told_tokens" in inputs:
+            share = self.recipe.distillation.weight
+            told = [inputs[key].flatten(0, 1) for key in ("told_tokens", "told_shares")]
+            loss = (1 - share) * loss + share * soft_loss(logits, *told)
         if model.training:
             loss = self._weighed(loss, inputs["labels"])
         loss = loss.sum()

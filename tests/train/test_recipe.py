@@ -14,7 +14,9 @@ from train.recipe import RECIPES, Recipe, load_recipe, parse_overrides, recipe_n
 from train.run import resolve
 from train.strict import field_names
 
-EMBEDDED = {"radiology", "radiology-second", "radiology-third", "dialogue", "question"}
+EMBEDDED = {"dialogue", "question", "radiology"} | {
+    f"radiology-{part}" for part in ("second", "third", "fourth", "flags", "rows", "codes")
+}
 SEEDS = {
     "radiology-t5-small",
     "dialogue-flan-t5-base-balanced",
