@@ -119,9 +119,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise DataError(
-            f"There is no data file {path}: make it with python -m "
-            f"{'train.auxiliary' if path.parent.name == 'aux' else 'train.prepare'}, or name "
-            "another folder with --data_dir."
+            f"There is no data file {path}: make it with python -m {_maker(path)}, or name another "
+            "folder with --data_dir."
         )
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -147,6 +146,13 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
                 raise DataError(f"{path}, line {number}: {key} must be text, or be left out.")
         rows.append(row)
     return rows
+
+
+def _maker(path: Path) -> str:
+    """The module that writes such a file."""
+    if path.parent.name != "aux":
+        return "train.prepare"
+    return "train.distill" if path.stem.endswith("-told") else "train.auxiliary"
 
 
 def _read(

@@ -159,6 +159,8 @@ def test_a_missing_or_binary_file_is_told(tmp_path: Path) -> None:
         load_train(recipe(tmp_path))
     with pytest.raises(DataError, match=r"There is no data file .*train\.auxiliary"):
         load_train(recipe(tmp_path, train=[DataFile("../aux/radiology-grammar.jsonl")]))
+    with pytest.raises(DataError, match=r"There is no data file .*train\.distill"):
+        load_train(recipe(tmp_path, train=[DataFile("../aux/radiology-told.jsonl")]))
     (tmp_path / "train.jsonl").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DataError, match="not UTF-8"):
         load_train(recipe(tmp_path))
