@@ -15,10 +15,7 @@ over. So the adapters also learn from
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
-    radiology-codes.jsonl        chest films with what was coded of them (train.passages.coded)
-    radiology-texts.jsonl        no pairs: passages of reports, for train.distill to answer
 
-The last two are made of the radiology task's training rows, where they are prepared (--radiology).
 Of MTSamples and MedQuAD the text is read that `train.pretrain --stage prepare` kept, so no document
 that shares a passage with a row of a task, of whatever split, is among it.
 """
@@ -33,7 +30,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from train.data import read_rows
 from train.objectives import (
     HEADING,
     Document,
@@ -42,11 +38,15 @@ from train.objectives import (
     salient,
     sentences,
 )
-from train.passages import EXAMINATION, coded, passages
 from train.pretrain import read_documents
 from train.synthetic import conversations, questions, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
+EXAMINATION = re.compile(
+    r"\b(?:MRI?|CT|PET|X-?rays?|ultrasound|sonograph\w*|radiograph\w*|scans?|echocardiogram|"
+    r"Doppler|mammogra\w*|angiogra\w*|catheterization|colonoscopy|endoscopy|EEG|EMG|views)\b",
+    re.IGNORECASE,
+)
 RESULTS = re.compile(
     r"^(?:[A-Z ]*FINDINGS|RESULTS|INTERPRETATION|DESCRIPTION|ANGIOGRAPHY|[A-Z0-9 \-]*ECHOCARDIOGRAM|"
     r"(?:DIAGNOSTIC|IMAGING|RADIOLOGIC|RADIOLOGY) (?:DATA|STUDIES)):",
@@ -202,7 +202,7 @@ def write(path: Path, rows: Iterator[dict[str, str]]) -> None:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
-    print(f"{count} rows written to {path}")
+    print(f"{count} pairs written to {path}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -211,12 +211,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("data/pretraining"), help="prepared text")
     parser.add_argument("--out", type=Path, default=Path("data/aux"), help="folder to write to")
-    parser.add_argument(
-        "--radiology",
-        type=Path,
-        default=Path("data/radiology/train.jsonl"),
-        help="the radiology task's training rows (data/radiology/train.jsonl)",
-    )
     parser.add_argument(
         "--count",
         type=int,
@@ -240,16 +234,6 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "question-grammar.jsonl", questions(2 * options.count, named))
-    if not options.radiology.exists():
-        print(
-            f"{options.radiology} is missing: radiology-codes.jsonl and radiology-texts.jsonl are left "
-            "out; python -m train.prepare radiology makes it."
-        )
-        return 0
-    films = read_rows(options.radiology)
-    write(options.out / "radiology-codes.jsonl", coded(films))
-    conclusions = read_rows(options.out / "mtsamples-conclusions.jsonl")
-    write(options.out / "radiology-texts.jsonl", iter(passages(films, conclusions, documents)))
     return 0
 
 

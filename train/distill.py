@@ -1,12 +1,12 @@
 r"""Learning from other adapters of the same backbone: what they say of a training row, and of texts.
 
-Adapters that were trained differently err differently, and what they say together is better than
-what each of them says; an adapter that learns from it keeps much of that and costs what one costs.
-Word by word, a recipe names its teachers (`distillation`), and at each place of a row's answer the
-loss is against the mean of their probabilities (Hinton et al. 2015, arXiv:1503.02531; Kim and Rush
-2016, arXiv:1606.07947). Text by text, they write the answers to inputs that have none:
+Adapters that were trained differently err differently, and what they say together is often better
+than what each of them says; an adapter that learns from it costs what one costs. Word by word, a
+recipe names its teachers (`distillation`), and at each place of a row's answer the loss is against
+the mean of their probabilities (Hinton et al. 2015, arXiv:1503.02531; Kim and Rush 2016,
+arXiv:1606.07947). Text by text, they write the answers to inputs that have none:
 
-    python -m train.distill radiology data/aux/radiology-texts.jsonl data/aux/radiology-told.jsonl
+    python -m train.distill RECIPE data/aux/reports-texts.jsonl data/aux/reports-told.jsonl
 
 The teachers, the windows and the decoding are those of the recipe. Rows are written as they come;
 the same command goes on where it was stopped.
@@ -242,7 +242,7 @@ def write(recipe: Recipe, source: Path, out: Path, batch_size: int = 16) -> int:
 def _read(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file; a last line that was cut off by a kill is left out."""
     if not path.is_file():
-        raise DataError(f"{path} is missing: python -m train.auxiliary writes such texts.")
+        raise DataError(f"{path} is missing: name a JSONL file of rows with id and input.")
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:

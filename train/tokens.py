@@ -84,7 +84,7 @@ def tokenise(recipe: Recipe, loaded: Rows, tokenizer: Any) -> Tokenised:
     result = Tokenised()
     hide = recipe.data.section_dropout > 0
     for row, weight in zip(loaded.rows, loaded.weights, strict=True):
-        labels, long = encoder.target(row["target"], flagged=row.get("flagged", True))
+        labels, long = encoder.target(row["target"])
         result.long_targets += long
         if long and recipe.data.long_targets == "drop":
             continue
@@ -132,15 +132,14 @@ class Encoder:
             raise DataError(f"max_input_tokens is too small: {fault}") from None
         return ids, cut.tokens_total - cut.tokens_read if cut else 0
 
-    def target(self, text: str, *, flagged: bool = True) -> tuple[list[int], bool]:
+    def target(self, text: str) -> tuple[list[int], bool]:
         """Label ids of an answer, and whether it was too long.
 
-        flagged: with its flag, where the recipe has flags; a row may have `flagged: false`.
         An answer that fits ends in the end token. One that does not fit is cut and has no end: an
         end there would teach to stop in the middle of a sentence.
         """
         ids = self._continued(text) if self.causal else self._plain(text)
-        if self.flags is not None and flagged:
+        if self.flags is not None:
             ids.insert(0, self.flags[tells_abnormality(text)])
         if len(ids) + len(self.ends) > self.max_target_tokens:
             return ids[: self.max_target_tokens], True

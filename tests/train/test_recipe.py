@@ -14,9 +14,7 @@ from train.recipe import RECIPES, Recipe, load_recipe, parse_overrides, recipe_n
 from train.run import resolve
 from train.strict import field_names
 
-EMBEDDED = {"dialogue", "question", "radiology"} | {
-    f"radiology-{part}" for part in ("second", "third", "fourth", "flags", "rows", "codes")
-}
+EMBEDDED = {"radiology", "radiology-second", "radiology-third", "dialogue", "question"}
 SEEDS = {
     "radiology-t5-small",
     "dialogue-flan-t5-base-balanced",

@@ -235,30 +235,3 @@ def test_without_the_prepared_text_the_command_says_what_to_do(tmp_path, capsys)
     assert main(["--work", str(tmp_path), "--out", str(tmp_path / "aux")]) == 1
     assert "--stage prepare" in capsys.readouterr().err
     assert not (tmp_path / "aux").exists()
-
-
-def test_codes_and_passages_are_written_where_the_reports_are_prepared(
-    tmp_path, capsys, monkeypatch
-):
-    from train import auxiliary
-
-    (tmp_path / "train.jsonl.xz").touch()
-    page = Document("medquad", "What is (are) Alport syndrome ?\nA disease.")
-    monkeypatch.setattr(auxiliary, "read_documents", lambda path: [page])
-    out = tmp_path / "aux"
-    asked = ["--work", str(tmp_path), "--out", str(out), "--count", "4"]
-    rows = tmp_path / "rows.jsonl"
-    assert main([*asked, "--radiology", str(rows)]) == 0
-    assert "train.prepare radiology makes it" in capsys.readouterr().out
-    assert not (out / "radiology-texts.jsonl").exists()
-    film = {
-        "id": "a",
-        "input": "The heart is enlarged. The lungs are clear.",
-        "target": "Large heart.",
-    }
-    rows.write_text(json.dumps(film | {"source": "indiana-openi", "mesh": "Cardiomegaly"}) + "\n")
-    assert main([*asked, "--radiology", str(rows)]) == 0
-    codes = json.loads((out / "radiology-codes.jsonl").read_text())
-    assert codes["target"] == "Codes: cardiomegaly."
-    texts = [json.loads(line) for line in (out / "radiology-texts.jsonl").read_text().splitlines()]
-    assert all(row["id"] and row["input"] and "target" not in row for row in texts)
