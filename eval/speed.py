@@ -41,7 +41,7 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     from peft import PeftModel
 
     from summarizer.backbone import generate_arguments, load_backbone, resolve
-    from summarizer.generate import until_end
+    from summarizer.generate import texts_of
     from summarizer.windows import joined
 
     task, decoding = _task_of(request, adapter)
@@ -66,8 +66,7 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
             with torch.inference_mode():
                 output = model.generate(input_ids=ids, attention_mask=mask, **settings)
             given = ids.shape[1] if backbone.kind == "causal" else 1
-            made = [until_end(one, backbone.ends)[0] for one in output[:, given:].tolist()]
-            parts = [backbone.text_of(tokens) for tokens in made]
+            parts = texts_of(backbone, output[:, given:].tolist(), prompts, decoding)
             texts[name].append(joined(parts, task.output_style))
     return Timing(time.perf_counter() - wall, time.process_time() - cpu, texts)
 

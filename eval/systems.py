@@ -72,7 +72,7 @@ class EngineWriter:
         decoding: Mapping[str, Any] | None = None,
         threads: int | None = None,
     ) -> None:
-        from summarizer.backbone import ADAPTER_WEIGHTS, resolve, weights_sha256
+        from summarizer.backbone import ADAPTER_WEIGHTS, code_sha256, resolve, weights_sha256
         from summarizer.generate import Engine
 
         self._engine = Engine.load(
@@ -96,6 +96,7 @@ class EngineWriter:
             "device": self._engine.device.split(":")[0],
             "dtype": self._engine.dtype,
             "engine": "summarizer.generate.Engine.batch",
+            "code_sha256": code_sha256(),
         }
         from eval.rows import file_sha256
 
@@ -147,7 +148,7 @@ class ModelWriter:
     ) -> None:
         import json
 
-        from summarizer.backbone import load_backbone, weights_sha256
+        from summarizer.backbone import code_sha256, load_backbone, weights_sha256
         from summarizer.tasks import for_run, get_task
 
         self._backbone = load_backbone(source, device, dtype)
@@ -170,6 +171,7 @@ class ModelWriter:
                 "device": first.device.type,
                 "dtype": str(first.dtype).removeprefix("torch."),
                 "engine": "transformers generate",
+                "code_sha256": code_sha256(),
             }
         }
 
@@ -218,7 +220,7 @@ class ModelWriter:
         import torch
 
         from summarizer.backbone import generate_arguments
-        from summarizer.generate import until_end
+        from summarizer.generate import texts_of, until_end
 
         ids, mask = self._backbone.pad(prompts)
         settings = generate_arguments(
@@ -231,11 +233,10 @@ class ModelWriter:
         with torch.inference_mode():
             output = self._backbone.model.generate(input_ids=ids, attention_mask=mask, **settings)
         given = ids.shape[1] if self._backbone.kind == "causal" else 1
-        found = []
-        for row in output[:, given:].tolist():
-            tokens, ended = until_end(row, self._backbone.ends)
-            found.append((self._backbone.text_of(tokens), "end" if ended else "length"))
-        return found
+        rows = output[:, given:].tolist()
+        texts = texts_of(self._backbone, rows, prompts, self._decoding)
+        ended = [until_end(row, self._backbone.ends)[1] for row in rows]
+        return [(text, "end" if one else "length") for text, one in zip(texts, ended, strict=True)]
 
 
 def windows_setting(task: Any) -> dict[str, int]:

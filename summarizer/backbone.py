@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from types import MethodType
@@ -169,6 +169,19 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
         None if config.model_type in _ENDLESS else getattr(config, "max_position_embeddings", None),
         frozenset(ends if isinstance(ends, list) else [ends]),
     )
+
+
+# The modules that have a part in what is written, besides the libraries and the weights.
+WRITERS = "backbone copying flag generate lexicon numbers tasks text windows".split()
+
+
+@lru_cache(maxsize=1)
+def code_sha256() -> str:
+    """A hash of this package's modules that write text."""
+    found = hashlib.sha256()
+    for name in WRITERS:
+        found.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return found.hexdigest()
 
 
 def fuse_activations(model: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from summarizer.backbone import ModelError, generate_arguments, load_adapters, load_backbone
 from summarizer.compute import computed
-from summarizer.generate import Engine, Pair, until_end
+from summarizer.generate import Engine, Pair, texts_of, until_end
 from summarizer.tasks import Decoding, Task
 from summarizer.text import sentences
 from summarizer.windows import joined
@@ -194,9 +194,10 @@ class _Plain:
             with torch.inference_mode():
                 output = model.generate(input_ids=input_ids, attention_mask=mask, **settings)
             start = input_ids.shape[1] if self._backbone.kind == "causal" else 1
-            made = [until_end(row, self._backbone.ends)[0] for row in output[:, start:].tolist()]
-            texts.append(joined([self._backbone.text_of(tokens) for tokens in made], self._style))
-            written.append(sum(map(len, made)))
+            made = output[:, start:].tolist()
+            told = texts_of(self._backbone, made, rows, decoding)
+            texts.append(joined(told, self._style))
+            written.append(sum(len(until_end(row, self._backbone.ends)[0]) for row in made))
             first = (clock.time or time.perf_counter()) - started
         self.written = (written[0], written[1])
         return texts, first, time.perf_counter() - started

@@ -28,6 +28,7 @@ from summarizer.backbone import (
     Backbone,
     ModelError,
     chat_parts,
+    code_sha256,
     cpu_cores,
     file_sha256,
     fuse_activations,
@@ -188,6 +189,7 @@ class Engine:
     def record(self, task: str) -> dict[str, Any]:
         """What text of this task is made with: weights by hash, device, dtype and versions.
 
+        versions.summarizer is of the modules that write text: with other ones they may write another.
         adapter_sha256 is of the file's bytes, backbone_sha256 as `weights_sha256` defines it: the
         forms that run.json keeps.
         """
@@ -214,6 +216,7 @@ class Engine:
                 "torch": torch.__version__,
                 "transformers": transformers.__version__,
                 "peft": peft.__version__,
+                "summarizer": code_sha256()[:16],
             },
         }
 
@@ -443,7 +446,7 @@ class Engine:
                 made = iter(rows)
                 for system in columns:
                     found[system] = [
-                        self._summary([next(made) for _ in request.rows], seconds, style)
+                        self._summary(request, [next(made) for _ in request.rows], seconds, style)
                         for request in chunk
                     ]
             for place, request, base, lora in zip(
@@ -451,9 +454,11 @@ class Engine:
             ):
                 yield place, request.pair(base, lora)
 
-    def _summary(self, rows: list[list[int]], seconds: float, style: str) -> Summary:
+    def _summary(
+        self, request: _Request, rows: list[list[int]], seconds: float, style: str
+    ) -> Summary:
         found = [until_end(row, self._backbone.ends) for row in rows]
-        text = joined([self._backbone.text_of(tokens) for tokens, _ in found], style)
+        text = joined(texts_of(self._backbone, rows, request.rows, request.decoding), style)
         finish = "end" if all(ended for _, ended in found) else "length"
         return Summary(text, sum(len(tokens) for tokens, _ in found), seconds, finish)
 
@@ -576,12 +581,47 @@ class _Columns:
     def _column(self, system: str, now: float, unended: str) -> Summary:
         rows = [row for row in self._rows if row[0] == system]
         ended = all(row in self._ended for row in rows)
+        texts = [
+            _cut_text(self._backbone, self._request.decoding, prompt, self._tokens[row])
+            if unended == "length" and row not in self._ended
+            else self._backbone.text_of(self._tokens[row])
+            for row, prompt in zip(rows, self._request.rows, strict=True)
+        ]
         return Summary(
-            joined([self._backbone.text_of(self._tokens[row]) for row in rows], self._style),
+            joined(texts, self._style),
             sum(len(self._tokens[row]) for row in rows),
             max(self._ended[row] for row in rows) if ended else now,
             "end" if ended else unended,
         )
+
+
+def texts_of(
+    backbone: Backbone,
+    rows: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int]],
+    decoding: Decoding,
+) -> list[str]:
+    """The text of each row of generated tokens, up to its end mark.
+
+    prompts: the rows' token ids. Where the decoding keeps to real words, a row that the limit ended
+    does not end in half a word.
+    """
+    texts = []
+    for row, prompt in zip(rows, prompts, strict=True):
+        tokens, ended = until_end(row, backbone.ends)
+        whole = backbone.text_of(tokens)
+        texts.append(whole if ended else _cut_text(backbone, decoding, prompt, tokens))
+    return texts
+
+
+def _cut_text(
+    backbone: Backbone, decoding: Decoding, prompt: Sequence[int], tokens: Sequence[int]
+) -> str:
+    """The text of a row that the limit ended."""
+    text = backbone.text_of(tokens)
+    if not decoding.lexicon or backbone.lexicon is None:
+        return text
+    return backbone.lexicon.without_half_word(text, prompt)
 
 
 def _waiting(arrivals: queue.SimpleQueue[_Arrival]) -> list[_Arrival]:

@@ -185,6 +185,16 @@ class Lexicon:
             mask[token] = fits
         return mask
 
+    def without_half_word(self, text: str, prompt: Sequence[int]) -> str:
+        """A text that the limit ended, without the word that it broke off.
+
+        A last word that is neither here nor in the prompt (its token ids) was not finished.
+        """
+        last = re.search(r"[^\W\d_]+\Z", text)
+        if last is None or last[0].lower() in {*words_of(self.text_of(prompt))}:
+            return text
+        return text if last[0].lower() in self else text[: last.start()].rstrip()
+
     def begins(self, part: str) -> bool:
         """Whether a word of the lexicon begins so."""
         place = bisect_left(self._words, part)

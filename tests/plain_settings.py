@@ -34,6 +34,17 @@ def plain_settings(
     return settings | ({"sequence_bias": bias} if bias else {})
 
 
+def unbroken(text: str, decoding: Decoding, ids: list[int], tokenizer: Any) -> str:
+    """A text that the limit ended, as the engine shows it: no half word where words are real."""
+    if not decoding.lexicon:
+        return text
+    listed = (Path(tokenizer.name_or_path) / "lexicon.txt").read_text().split()
+    prompt = tokenizer.decode(ids, skip_special_tokens=True).lower()
+    rest, half = re.fullmatch(rf"(.*?)({LETTERS}*)", text, re.DOTALL).groups()
+    known = {"", *listed, *re.findall(rf"{LETTERS}+", prompt)}
+    return text if half.lower() in known else rest.rstrip()
+
+
 def findings_first(tokenizer: Any, others: Callable | None) -> Callable[[int, Any], list[int]]:
     """The same for what is flagged as abnormal: its first word is no denial, if another can be."""
     abnormal = tokenizer.convert_tokens_to_ids("<extra_id_1>")

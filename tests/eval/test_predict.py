@@ -144,6 +144,19 @@ def test_other_settings_are_generated_anew(tiny, data, tmp_path):
     assert short.outputs["base"] != longer.outputs["base"]
 
 
+def test_texts_that_other_code_wrote_are_generated_anew(tiny, data, tmp_path, monkeypatch):
+    """What an older state of the package wrote is not scored as if this one had written it."""
+    from summarizer import backbone
+
+    out = tmp_path / "p.jsonl"
+    written = predict(request(tiny, "base"), data, out).outputs["base"]
+    lines = [json.loads(line) | {"base": "stale"} for line in out.read_text().splitlines()]
+    write_jsonl(out, lines)
+    assert set(predict(request(tiny, "base"), data, out).outputs["base"]) == {"stale"}
+    monkeypatch.setattr(backbone, "code_sha256", lambda: "other")
+    assert predict(request(tiny, "base"), data, out).outputs["base"] == written
+
+
 def test_a_run_that_stops_half_way_goes_on_and_ends_the_same(tiny, data, whole, tmp_path):
     out, _ = whole
     again = tmp_path / "p.jsonl"

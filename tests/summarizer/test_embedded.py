@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from plain_settings import plain_settings
+from plain_settings import plain_settings, unbroken
 
 from summarizer.backbone import ROOT
 from summarizer.card import _SAMPLES
@@ -62,7 +62,10 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
                 settings = plain_settings(decoding, ids, [tokenizer.eos_token_id], tokenizer)
                 with torch.no_grad():
                     output = model.generate(**given, do_sample=False, **settings)[0]
-                texts.append(tokenizer.decode(output, skip_special_tokens=True).strip())
+                text = tokenizer.decode(output, skip_special_tokens=True).strip()
+                if tokenizer.eos_token_id not in output.tolist():
+                    text = unbroken(text, decoding, ids, tokenizer)
+                texts.append(text)
             assert column.text == joined(texts, task.output_style)
 
 

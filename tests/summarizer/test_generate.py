@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from plain_settings import plain_settings
+from plain_settings import plain_settings, unbroken
 from tiny_t5 import TEXTS, make_adapter
 
 from summarizer.backbone import (
@@ -49,8 +49,10 @@ def alone(tiny):
         with torch.no_grad():
             row = models[task].generate(**given, do_sample=False, **settings)[0].tolist()[1:]
         tokens = row[: row.index(1)] if 1 in row else row
-        text = tokenizer.decode(tokens, skip_special_tokens=True)
-        return text.rstrip("\ufffd").strip(), len(tokens)
+        text = tokenizer.decode(tokens, skip_special_tokens=True).rstrip("\ufffd").strip()
+        if 1 not in row:
+            text = unbroken(text, decoding, given["input_ids"][0].tolist(), tokenizer)
+        return text, len(tokens)
 
     return run
 
