@@ -164,8 +164,7 @@ def _file_table(data: Mapping[str, Any]) -> str:
 
 
 def _train_command(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | None:
-    """What trains it again: first the adapters that it goes on or learns from, by their recipes'
-    names, then what those write for it, where it reads that."""
+    """What trains it again: first the adapters that it goes on from, by their recipes' names."""
     start = (recipe.get("adapter") or {}).get("init_from")
     # records from before `goes_on_from` name one folder, that of the recipe's own name
     names = run.get("goes_on_from") or (
@@ -173,16 +172,7 @@ def _train_command(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | N
     )
     if not recipe.get("name"):
         return None
-    commands = [f"python -m train.run {name}" for name in names]
-    for file in (recipe.get("data") or {}).get("train") or []:
-        told = str(file.get("path")) if isinstance(file, Mapping) else ""
-        if told.endswith("-told.jsonl"):
-            told = f"data/aux/{told.rpartition('/')[2]}"
-            texts = told.replace("-told.", "-texts.")
-            options = f"with the options that train/recipes/{recipe['name']}.yaml names"
-            commands += [f"python -m train.distill {recipe['name']} {texts} {told}  # {options}"]
-    commands.append(f"python -m train.run {recipe['name']}")
-    return "\n".join(commands) if len(commands) > 2 else " && ".join(commands)
+    return " && ".join(f"python -m train.run {name}" for name in [*names, recipe["name"]])
 
 
 def training(record: Record) -> str:

@@ -609,8 +609,10 @@ def texts_of(
     texts = []
     for row, prompt in zip(rows, prompts, strict=True):
         tokens, ended = until_end(row, backbone.ends)
-        whole = backbone.text_of(tokens)
-        texts.append(whole if ended else _cut_text(backbone, decoding, prompt, tokens))
+        if ended:
+            texts.append(backbone.text_of(tokens))
+        else:
+            texts.append(_cut_text(backbone, decoding, prompt, tokens))
     return texts
 
 

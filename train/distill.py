@@ -29,7 +29,8 @@ from summarizer.backbone import ModelError, generate_arguments, load_adapters, l
 from summarizer.generate import Engine, sweep_hooks
 from summarizer.text import InputError
 from train.errors import DataError, RecipeError, UserError
-from train.recipe import Recipe, load_recipe, parse_overrides, recipe_names
+from train.model import check_adapter
+from train.recipe import Recipe, load_recipe, parse_overrides
 from train.tokens import IGNORED, Example, Seq2SeqCollator
 
 LIKELIEST = 32  # tokens kept at each place; the rest of the probability is shared out among them
@@ -51,13 +52,7 @@ def check_teachers(recipe: Recipe) -> None:
         RecipeError: no adapter's folder; the recipe that makes it is named where there is one.
     """
     for folder in recipe.distillation.teachers:
-        if not (Path(folder) / "adapter_model.safetensors").is_file():
-            makers = (name for name in recipe_names() if load_recipe(name).output_dir == folder)
-            maker = next(makers, None)
-            raise RecipeError(
-                f"distillation.teachers: there is no adapter in {folder}"
-                + (f"; make it with python -m train.run {maker}." if maker else ".")
-            )
+        check_adapter("distillation.teachers", folder)
 
 
 # --- word by word -------------------------------------------------------------------------------
@@ -203,6 +198,8 @@ def write(recipe: Recipe, source: Path, out: Path, batch_size: int = 16) -> int:
     check_teachers(recipe)
     rows = _read(source)
     known = {row["id"] for row in rows}
+    if len(known) < len(rows):
+        raise DataError(f"{source} has an id twice: each row needs one of its own.")
     staged = out.with_name(f".{out.name}.part")
     made = {row["id"]: row for row in (_read(staged) if staged.exists() else [])}
     made = {name: row for name, row in made.items() if name in known}
@@ -211,7 +208,8 @@ def write(recipe: Recipe, source: Path, out: Path, batch_size: int = 16) -> int:
         engine = Together.of(recipe.backbone, recipe.task, teachers)
         engine.set_windows(recipe.task, recipe.window_words)
         named = {k: v for k, v in dataclasses.asdict(recipe.decoding).items() if v is not None}
-        decoding = dataclasses.replace(engine.task(recipe.task).decoding, **named, num_beams=1)
+        named["num_beams"] = 1
+        decoding = dataclasses.replace(engine.task(recipe.task).decoding, **named)
     except ModelError as fault:
         raise RecipeError(f"distillation.teachers: {fault}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -243,8 +241,14 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file; a last line that was cut off by a kill is left out."""
     if not path.is_file():
         raise DataError(f"{path} is missing: name a JSONL file of rows with id and input.")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text.") from None
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
@@ -272,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = load_recipe(options.recipe, parse_overrides(rest))
         count = write(recipe, options.texts, options.out)
-    except UserError as fault:
+    except (UserError, OSError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -239,13 +239,18 @@ def check_init_from(recipe: Recipe) -> None:
     Raises:
         RecipeError: no adapter's folder; the recipe that makes it is named where there is one.
     """
-    start = recipe.adapter.init_from
-    if start is None or (Path(start) / "adapter_model.safetensors").is_file():
+    if recipe.adapter.init_from is not None:
+        check_adapter("init_from", recipe.adapter.init_from)
+
+
+def check_adapter(key: str, folder: str) -> None:
+    """Refuse a folder without an adapter, named by a recipe's `key`. Raises RecipeError."""
+    if (Path(folder) / "adapter_model.safetensors").is_file():
         return
-    makers = (name for name in recipe_names() if load_recipe(name).output_dir == start)
+    makers = (name for name in recipe_names() if load_recipe(name).output_dir == folder)
     maker = next(makers, None)
     raise RecipeError(
-        f"init_from {start}: there is no adapter in this folder"
+        f"{key} {folder}: there is no adapter in this folder"
         + (f"; make it with python -m train.run {maker}." if maker else ".")
     )
 

@@ -159,6 +159,25 @@ def test_texts_are_answered_by_all_teachers_together(
     assert {row["id"]: row["target"] for row in told} == {k: v for k, v in expected.items() if v}
 
 
+def test_texts_that_cannot_be_answered_are_told(tmp_path, teachers, recipe_file, capfd) -> None:
+    recipe = recipe_file(decoding__num_beams=2, distillation__teachers=teachers)
+    texts, out = tmp_path / "texts.jsonl", tmp_path / "told.jsonl"
+    row = {"id": "a", "input": "The heart is normal."}
+    for content, words in (
+        (json.dumps(row) + "\n" + json.dumps(row), "an id twice"),
+        (json.dumps(row) + "\n{", "line 2 is not JSON"),
+        (json.dumps({"id": "a"}), "line 1 has no id or no input"),
+        ("\udcff", "not UTF-8"),
+        (json.dumps({"id": "a", "input": " "}), "Row 1"),
+    ):
+        texts.write_text(content, encoding="utf-8", errors="surrogateescape")
+        assert distill.main([str(recipe), str(texts), str(out)]) == 1
+        told = capfd.readouterr().err.splitlines()[-1]
+        assert words in told and told.startswith("error: ") and not out.exists()
+    texts.write_text(json.dumps(row) + "\n")
+    assert distill.main([str(recipe), str(texts), str(out)]) == 0
+
+
 def test_a_stopped_writing_goes_on(tmp_path, teachers, recipe_file, monkeypatch) -> None:
     rows = [{"id": row["id"], "input": row["input"]} for row in radiology_rows(6, seed=4)]
     texts, out = write_rows(tmp_path / "texts.jsonl", rows), tmp_path / "told.jsonl"
@@ -211,7 +230,9 @@ def test_a_teacher_that_is_not_there_is_named_with_the_recipe_that_makes_it(
     from train import run
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RecipeError, match="no adapter in models/nobody"):
+    with pytest.raises(
+        RecipeError, match="teachers models/nobody: there is no adapter in this folder"
+    ):
         distill.check_teachers(
             load_recipe("question", {"distillation.teachers": ["models/nobody"]})
         )
