@@ -21,6 +21,7 @@ from summarizer.windows import turns_of
 from train.compose import composed
 from train.errors import DataError
 from train.excerpts import excerpts
+from train.exchange import Questions, exchanged
 from train.masks import without_masks
 from train.recipe import Data, DataFile, Recipe
 from train.scaling import augment
@@ -105,10 +106,14 @@ def load_validation(recipe: Recipe) -> Rows:
 
 def windows_of(recipe: Recipe, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows as the recipe's model is trained on them: whole, or divided into windows."""
-    share = next((f.windowed for f in recipe.data.train if f.windowed is not None), None)
-    if recipe.window_words is None or share is None:
+    file = next((file for file in recipe.data.train if file.windowed is not None), None)
+    if recipe.window_words is None or file is None or file.windowed is None:
         return rows
-    return [part for row in rows for part in windowed(row, recipe.window_words, share)] or rows
+    return [
+        part
+        for row in rows
+        for part in windowed(row, recipe.window_words, file.windowed, retold=file.retold)
+    ] or rows
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -161,7 +166,9 @@ def _read(
     path = Path(recipe.data.data_dir) / file.path
     task = for_run(get_task(recipe.task), {"recipe": recipe.to_dict()})
     kept = 0
-    for number, row in enumerate(read_rows(path)):
+    rows = read_rows(path)
+    copies = Questions(rows).exchanged if task.name == "question" and file.exchanged else exchanged
+    for number, row in enumerate(rows):
         row = _with_segments(task, path, number, row)
         reason = _left_out(file, recipe, row, masks_dropped=masks_dropped)
         if reason is None:
@@ -178,13 +185,20 @@ def _read(
         if reason is not None:
             loaded.dropped[reason] += 1
             continue
-        parts = [row]
+        parts = [row, *(copies(row, file.exchanged) if masks_dropped else [])]
         if masks_dropped and file.excerpts is not None:
-            parts = list(excerpts(row, file.excerpts))
+            parts = [part for whole in parts for part in excerpts(whole, file.excerpts)]
             if not parts:
                 loaded.dropped["no turns bear a sentence out"] += 1
         elif masks_dropped and file.windowed is not None:
-            parts = list(windowed(row, recipe.window_words or 0, file.windowed))
+            words, share = recipe.window_words or 0, file.windowed
+            parts = [
+                part
+                for whole in parts
+                for part in windowed(whole, words, share, retold=file.retold)
+                # a copy's note is held against it more loosely: it teaches no silence
+                if part["target"] or whole is row
+            ]
             if not parts:
                 loaded.dropped["target not borne out by its input"] += 1
         kept += len(parts)

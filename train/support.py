@@ -29,7 +29,7 @@ FORM_WORDS = frozenset(
     )
 )
 # Words of notes and how the same is said: a word counts as said where one of these is.
-_SAID_AS = {
+SAID_AS = {
     note: frozenset(tokenize(spoken))
     for notes, spoken in {
         "smoking smoker tobacco cigarettes nicotine": "smoke smoker smoking tobacco cigarette pack",
@@ -101,7 +101,7 @@ def borne_out(sentence: str, known: set[str], said: set[str], share: float) -> b
 
 
 def _is_said(stem: str, known: set[str]) -> bool:
-    return stem in known or not _SAID_AS.get(stem, frozenset()).isdisjoint(known)
+    return stem in known or not SAID_AS.get(stem, frozenset()).isdisjoint(known)
 
 
 def without_asides(sentence: str, source: str, said: set[str]) -> str:

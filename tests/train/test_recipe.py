@@ -221,6 +221,14 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
             "task: dialogue\ndata:\n  train: [{path: a.jsonl, excerpts: 0}]\n",
             "excerpts of a.jsonl is a share above 0",
         ),
+        (
+            "task: dialogue\ndata:\n  train: [{path: a.jsonl, retold: true}]\n",
+            "retold of a.jsonl needs windowed",
+        ),
+        (
+            "task: radiology\ndata:\n  train: [{path: a.jsonl, exchanged: 2}]\n",
+            "exchanged of a.jsonl is a number of copies of a conversation or a question, not 2 of",
+        ),
         ("task: radiology\nseed: 1\nseed: 2\n", "seed stands there twice"),
         (
             "task: radiology\ntraining:\n  warmup: 1\n  warmup: 2\n",

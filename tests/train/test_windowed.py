@@ -150,3 +150,72 @@ def test_a_run_with_windows_trains_and_its_adapter_reads_in_windows(train_now, t
     assert record["validation_scores"]["sources"]["validation"]["n"] == 2
     engine = Engine.load(record["recipe"]["backbone"], {"dialogue": str(adapter)})
     assert engine.run("dialogue", row()["input"]).windows == 3
+
+
+def clip(**changes):
+    turns = [
+        "Doctor: Do you smoke?",
+        "Patient: No, I never did.",
+        "Doctor: And alcohol?",
+        "Patient: A beer on Fridays.",
+        "Doctor: What do you do for work?",
+        "Patient: I drive a school bus, and my wife teaches.",
+    ]
+    note = "He denies the use of tobacco. He is employed as a bus driver. Uncle had gout."
+    return {"id": "c", "input": "\n".join(turns), "target": note, "section": "FAM"} | changes
+
+
+def test_what_a_note_tells_in_other_words_is_told_by_rule():
+    (plain,) = windowed(clip(), 60, 0.8)
+    assert plain["target"] == "He denies the use of tobacco."
+    (part,) = windowed(clip(), 60, 0.8, retold=True)
+    assert part["target"] == (
+        "He denies the use of tobacco. The patient drives a school bus, and their wife teaches."
+    )
+
+
+def test_a_clip_that_states_what_its_note_may_have_said_in_other_words_is_left_out():
+    assert list(windowed(clip(target="Social history was reviewed and is unremarkable today "
+                                     "as far as known."), 60, 0.8, retold=True)) == []  # fmt: skip
+    small_talk = "Doctor: Hello, have a seat.\nPatient: Thank you.\n" * 9
+    parts = list(windowed(clip(input=small_talk + clip()["input"]), 60, 0.8, retold=True))
+    assert [bool(part["target"]) for part in parts] == [False, True]
+
+
+def test_statements_of_a_visit_stand_under_its_heading():
+    parts = list(windowed(row(target="HPI\n\nShe is limping after a fall on ice.\n"), 50, 0.8,
+                          retold=True))  # fmt: skip
+    assert parts[0]["target"] == (
+        "HISTORY OF PRESENT ILLNESS\n\n"
+        "The patient's left knee hurts since they fell on the ice two weeks ago."
+    )
+
+
+def test_of_a_copy_that_answers_otherwise_only_rules_tell():
+    copy = clip(answered_otherwise=True)
+    copy["input"] = copy["input"].replace("No, I never did.", "Yes.")
+    assert list(windowed(copy, 60, 0.8)) == []
+    (part,) = windowed(copy, 60, 0.8, retold=True)
+    assert part["target"] == (
+        "The patient smokes. The patient drives a school bus, and their wife teaches."
+    )
+
+
+def test_copies_with_other_names_are_read_beside_their_rows(tmp_path):
+    from train.data import load_train
+
+    write_rows(tmp_path / "data" / "train.jsonl", [clip(), row()])
+    write_rows(tmp_path / "data" / "validation.jsonl", [row(id="x")])
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        f"task: dialogue\nwindow_words: 60\ndata:\n  data_dir: {tmp_path / 'data'}\n"
+        "  train: [{path: train.jsonl, windowed: 0.8, retold: true},"
+        "{path: train.jsonl, windowed: 0.8, retold: true, exchanged: 4, weight: 0.5}]\n"
+    )
+    loaded = load_train(load_recipe(str(path)))
+    own = [one for one in loaded.rows if "exchanged" not in one["id"]]
+    copies = [one for one in loaded.rows if "exchanged" in one["id"]]
+    assert copies and all(one["target"] for one in copies)
+    assert set(loaded.weights[: len(own)]) == {1.0}  # once, though both entries have it
+    assert set(loaded.weights[len(own) :]) == {0.5}
+    assert loaded.dropped["duplicate"] >= len(own)
