@@ -120,15 +120,17 @@ def _told(row: dict[str, Any], parts: list[_Window], share: float) -> list[list[
     return told
 
 
-LONGEST_CLIP = 400  # words of a conversation about one thing; a longer one is a visit
+LONGEST_CLIP = 600  # words of a conversation about one thing; a longer one is a visit
+SHARED = 0.4  # least share of a visit's statement's content words that its note has
 COVERED = 0.6  # share of a statement's content words that the note's own sentences hold
 
 
 def _retold(note: str, part: str, lines: list[str], *, visit: bool) -> list[str] | None:
     """A window's lines, and what else of the note was said in it, told by rule (`train.retell`).
 
-    A statement is of the note where they share a content word; of a visit's note, which tells one
-    of its many subjects, where they share two of them and a quarter of the statement's.
+    A statement is of the note where they share a content word. Of a visit the note tells one of
+    many subjects: there it stands beside sentences of the note's own alone, and where they share
+    two content words and `SHARED` of the statement's.
 
     Returns:
         None where something is stated in a clip of which the note says nothing: it may have said it
@@ -143,10 +145,10 @@ def _retold(note: str, part: str, lines: list[str], *, visit: bool) -> list[str]
     for statement in statements(turns):
         stems = _stems(statement.text)
         shared = len(stems & noted)
-        least = max(min(2, len(stems)), 0.25 * len(stems)) if visit else 1
+        least = max(2, SHARED * len(stems)) if visit else 1
         if not stems or len(stems & told) >= COVERED * len(stems):
             continue
-        if shared >= least:
+        if shared >= least and (own or not visit):
             placed.append((statement.last, statement.text))
         else:
             passed_over = True

@@ -182,13 +182,26 @@ def test_a_clip_that_states_what_its_note_may_have_said_in_other_words_is_left_o
     assert [bool(part["target"]) for part in parts] == [False, True]
 
 
-def test_statements_of_a_visit_stand_under_its_heading():
-    parts = list(windowed(row(target="HPI\n\nShe is limping after a fall on ice.\n"), 50, 0.8,
-                          retold=True))  # fmt: skip
-    assert parts[0]["target"] == (
-        "HISTORY OF PRESENT ILLNESS\n\n"
-        "The patient's left knee hurts since they fell on the ice two weeks ago."
-    )
+def test_statements_of_a_visit_stand_beside_its_notes_own_sentences():
+    small_talk = "Patient: Oh, lovely, the tomatoes are huge and my neighbour is green.\n" * 40
+    turns = [
+        "Patient: My left knee hurts since I fell on the ice two weeks ago.",
+        "Doctor: Did it swell?",
+        "Patient: It was swollen for three days, and I stayed in bed.",
+    ]
+    note = "HPI\n\nShe fell on the ice 2 weeks ago. The knee was a swollen one, bed rest.\n"
+    visit = row(input=small_talk + "\n".join(turns), target=note)
+    plain = [part["target"] for part in windowed(visit, 50, 0.8)]
+    parts = [part["target"] for part in windowed(visit, 50, 0.8, retold=True)]
+    assert len(parts) == len(plain)  # silence is learned of the rest
+    assert [text for text in plain if text] == [
+        "HISTORY OF PRESENT ILLNESS\n\nShe fell on the ice 2 weeks ago."
+    ]
+    assert [text for text in parts if text] == [
+        "HISTORY OF PRESENT ILLNESS\n\nShe fell on the ice 2 weeks ago. "
+        "The patient's left knee hurts since they fell on the ice two weeks ago. "
+        "It was swollen for three days, and the patient stayed in bed."
+    ]
 
 
 def test_of_a_copy_that_answers_otherwise_only_rules_tell():
