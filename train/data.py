@@ -21,7 +21,7 @@ from summarizer.windows import turns_of
 from train.compose import composed
 from train.errors import DataError
 from train.excerpts import excerpts
-from train.exchange import Questions, exchanged
+from train.exchange import exchanged
 from train.masks import without_masks
 from train.recipe import Data, DataFile, Recipe
 from train.scaling import augment
@@ -166,9 +166,7 @@ def _read(
     path = Path(recipe.data.data_dir) / file.path
     task = for_run(get_task(recipe.task), {"recipe": recipe.to_dict()})
     kept = 0
-    rows = read_rows(path)
-    copies = Questions(rows).exchanged if task.name == "question" and file.exchanged else exchanged
-    for number, row in enumerate(rows):
+    for number, row in enumerate(read_rows(path)):
         row = _with_segments(task, path, number, row)
         reason = _left_out(file, recipe, row, masks_dropped=masks_dropped)
         if reason is None:
@@ -185,7 +183,7 @@ def _read(
         if reason is not None:
             loaded.dropped[reason] += 1
             continue
-        parts = [row, *(copies(row, file.exchanged) if masks_dropped else [])]
+        parts = [row, *(exchanged(row, file.exchanged) if masks_dropped else [])]
         if masks_dropped and file.excerpts is not None:
             parts = [part for whole in parts for part in excerpts(whole, file.excerpts)]
             if not parts:

@@ -1,4 +1,4 @@
-"""Conversations and questions that name other drugs, sides and numbers than the ones they did.
+"""Conversations with other drugs, sides, numbers and answers than the ones that were said.
 
 A thousand conversations name few drugs more than once, and an adapter that has learned them by
 heart writes "left hip" where the right one was said. Beside a row stand copies in which every name
@@ -8,9 +8,7 @@ its conversation. (Counterfactual data augmentation, as Kaushik et al. 2020, "Le
 difference that makes a difference".) A name of the note that is said in other words there stays,
 and goes when the note is held against the conversation (`train.support`).
 
-Of a question and what it comes to, what both name is another such name: the drug, the disease.
-
-In half of the copies of conversations bare answers are others, too: "No." is "Yes.", which patients say more rarely.
+In half of the copies bare answers are others, too: "No." is "Yes.", which patients say more rarely.
 Of such a copy the note may be false, so that rules alone tell what was said (`train.retell`).
 """
 
@@ -18,13 +16,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from eval.clinical import FUNCTION_WORDS, TEMPLATE_WORDS
 from train.retell import bare_answer
 from train.synthetic import invented
 
@@ -118,74 +114,6 @@ def _with(text: str, names: dict[str, str]) -> str:
 
     text = pattern.sub(other, text) if words else text
     return _SIDE.sub(other, text) if "left" in names else text
-
-
-# --- questions ----------------------------------------------------------------------------------
-
-MOST_WORDS = 4  # of a name that is exchanged
-FEWEST_LETTERS = 6  # of one whose place another may take
-OFTENEST = 3  # rows that have it: what more of them say is no drug and no disease
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9\-]*")
-
-
-class Questions:
-    """Copies of questions that ask about what other questions of the same file ask about."""
-
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        """rows: with `input` and `target`."""
-        found = Counter(name for row in rows for name in named(row["input"], row["target"]))
-        self._names = sorted(
-            name
-            for name, count in found.items()
-            if count <= OFTENEST and len(name) >= FEWEST_LETTERS
-        )
-
-    def exchanged(self, row: dict[str, Any], copies: int) -> Iterator[dict[str, Any]]:
-        """Copies of a question and what it comes to; none where they have no name in common."""
-        own = [name for name in named(row["input"], row["target"]) if len(name) >= FEWEST_LETTERS]
-        for number in range(1, copies + 1):
-            rng = random.Random(f"{row['id']}-{number}")
-            names = {name: self._other(rng) for name in own if rng.random() < SHARE}
-            if names:
-                yield row | {
-                    "id": f"{row['id']}-exchanged-{number}",
-                    "input": _with(row["input"], names),
-                    "target": _with(row["target"], names),
-                }
-
-    def _other(self, rng: random.Random) -> str:
-        drug = rng.random() < INVENTED / 3
-        return invented(rng) if drug or not self._names else rng.choice(self._names)
-
-
-def named(question: str, short: str) -> list[str]:
-    """What both name, in lower case, the longest first: their words in a row, outside all templates.
-
-    "What are the treatments for macular degeneration?" names "macular degeneration".
-    """
-    said = " " + " ".join(word.lower() for word in _WORD.findall(question)) + " "
-    words = [word.lower() for word in _WORD.findall(short)]
-    names: list[str] = []
-    place = 0
-    while place < len(words):
-        for count in range(min(MOST_WORDS, len(words) - place), 0, -1):
-            name = words[place : place + count]
-            if _is_name(name) and f" {' '.join(name)} " in said:
-                names.append(" ".join(name))
-                break
-        else:
-            count = 1
-        place += count
-    return sorted(set(names), key=lambda name: (-len(name), name))
-
-
-def _is_name(words: list[str]) -> bool:
-    """Whether its first and last words are of no template, and those between no function words."""
-    ends = all(len(word) > 2 and word not in TEMPLATE_WORDS for word in (words[0], words[-1]))
-    return ends and not FUNCTION_WORDS.intersection(words)
-
-
-# --- names of conversations ---------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1)

@@ -62,8 +62,7 @@ class DataFile:
     windowed: float | None = None
     # what else of the note was said in such a window is told by rule (train.retell)
     retold: bool = False
-    # so many more copies of each conversation or question, with other names in it and in its target
-    # (train.exchange)
+    # so many more copies of each conversation, with other names in it and its note (train.exchange)
     exchanged: int = 0
     # so many radiology reports composed of the file's, in place of them (train.compose)
     composed: int | None = None
@@ -366,10 +365,10 @@ def _check_ranges(recipe: Recipe) -> None:
             raise RecipeError(f"windowed of {file.path} needs window_words: how long a window is.")
         if file.retold and file.windowed is None:
             raise RecipeError(f"retold of {file.path} needs windowed: it fills windows' notes up.")
-        if file.exchanged and (file.exchanged < 0 or recipe.task == "radiology"):
+        if file.exchanged and (file.exchanged < 0 or recipe.task != "dialogue"):
             raise RecipeError(
-                f"exchanged of {file.path} is a number of copies of a conversation or a question, "
-                f"not {file.exchanged} of {recipe.task}."
+                f"exchanged of {file.path} is a number of copies of a conversation, not "
+                f"{file.exchanged} of {recipe.task}."
             )
         if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
             raise RecipeError(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from train.exchange import Questions, exchanged, named
+from train.exchange import exchanged
 from train.retell import bare_answer, statements
 
 ROW = {
@@ -68,37 +68,3 @@ def test_nothing_comes_of_a_conversation_that_names_nothing():
 )  # fmt: skip
 def test_bare_answers(said, yes):
     assert bare_answer(said) is yes
-
-
-QUESTIONS = [
-    {"id": "a", "input": "My mother has macular degeneration. What can she take for it?",
-     "target": "What are the treatments for macular degeneration?"},
-    {"id": "b", "input": "I took fluticasone and my nose bleeds. Is it the Fluticasone?",
-     "target": "Can fluticasone cause nose bleeds?"},
-    {"id": "c", "input": "Hello, I need help, please.", "target": "Where can I find help?"},
-]  # fmt: skip
-
-
-def test_what_a_question_and_its_short_form_name():
-    assert [named(row["input"], row["target"]) for row in QUESTIONS] == [
-        ["macular degeneration"],
-        ["fluticasone", "nose bleeds"],
-        [],
-    ]
-
-
-def test_a_copy_of_a_question_asks_about_something_else():
-    questions = Questions(QUESTIONS)
-    copies = list(questions.exchanged(QUESTIONS[0], 30))
-    asked = {copy["target"] for copy in copies}
-    assert "What are the treatments for fluticasone?" in asked
-    assert len(asked) > 3  # invented ones among them
-    for copy in copies:
-        name = copy["target"].removeprefix("What are the treatments for ").removesuffix("?")
-        assert copy["input"] == f"My mother has {name}. What can she take for it?"
-    (copy, *_) = (
-        c for c in questions.exchanged(QUESTIONS[1], 30) if "luticasone" not in c["input"]
-    )
-    first, second = re.match(r"I took (\S.*?) and .* Is it the (\S.*)\?", copy["input"]).groups()
-    assert second == first[:1].upper() + first[1:]
-    assert list(questions.exchanged(QUESTIONS[2], 5)) == []

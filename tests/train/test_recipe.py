@@ -226,8 +226,8 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
             "retold of a.jsonl needs windowed",
         ),
         (
-            "task: radiology\ndata:\n  train: [{path: a.jsonl, exchanged: 2}]\n",
-            "exchanged of a.jsonl is a number of copies of a conversation or a question, not 2 of",
+            "task: question\ndata:\n  train: [{path: a.jsonl, exchanged: 2}]\n",
+            "exchanged of a.jsonl is a number of copies of a conversation, not 2 of question",
         ),
         ("task: radiology\nseed: 1\nseed: 2\n", "seed stands there twice"),
         (
