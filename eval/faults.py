@@ -15,6 +15,7 @@ from typing import Any
 from eval import checks, style
 from eval.clinical import FUNCTION_WORDS, focus_words, polarity
 from eval.rouge import sentence_lines, tokenize
+from summarizer.numbers import ONES, ORDINALS, TENS
 
 CATEGORIES: dict[str, str] = {
     "empty": "no word was written",
@@ -248,30 +249,21 @@ def _form(task: str, output: str, reference: str) -> Fault | None:
 
 # --- numbers in words ----------------------------------------------------------------------------
 
-_ONES = {w: k for k, w in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen".split())}  # fmt: skip
-_TENS = {w: 10 * k for k, w in enumerate(
-    "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}  # fmt: skip
-_ORDINALS = {w: k for k, w in enumerate(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(),
-    start=1)}  # fmt: skip
-
 
 def _spelled(text: str) -> set[str]:
     """Values of runs of number words, every way of reading them: "nineteen eighty" too is 1980."""
     found: set[str] = set()
     run: list[str] = []
     for word in [*re.findall(r"[a-z]+|\d+", text), ""]:
-        known = word in _ONES or word in _TENS or word in ("hundred", "thousand")
+        known = word in ONES or word in TENS or word in ("hundred", "thousand")
         if known or (word == "and" and run):
             run.append(word)
             continue
         if run:
             found |= _values([w for w in run if w != "and"])
         run = []
-        if word in _ORDINALS:
-            found.add(str(_ORDINALS[word]))
+        if word in ORDINALS:
+            found.add(str(ORDINALS[word]))
     return found
 
 
@@ -284,7 +276,7 @@ def _values(run: list[str]) -> set[str]:
         elif word == "hundred":
             current = (current or 1) * 100
         else:
-            value = _ONES.get(word, _TENS.get(word, 0))
+            value = ONES.get(word, TENS.get(word, 0))
             joins = (current % 100 >= 20 and current % 10 == 0 and value < 10) or current % 100 == 0
             if not joins:
                 parts.append(total + current)

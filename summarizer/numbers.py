@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import re
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+ONES = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen".split()
+    )
+}
+TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+    )
+}
+ORDINALS = {
+    word: value
+    for value, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(),
+        start=1,
+    )
+}
 # "both", "single" and "half" are said of nearly everything, and no figure is meant.
 _VALUES: dict[str, int] = {
-    **{word: value for value, word in enumerate(_UNITS)},
-    **{word: 10 * value for value, word in enumerate(_TENS, start=2)},
-    **{word: value for value, word in enumerate(_ORDINALS.split(), start=1)},
+    **ONES,
+    **TENS,
+    **ORDINALS,
     **{"oh": 0, "once": 1, "twice": 2, "couple": 2, "pair": 2, "dozen": 12},
-    **{word: 10 * value for value, word in enumerate(["twentieth", "thirtieth"], start=2)},
+    **{"twentieth": 20, "thirtieth": 30},
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+|[0-9]+|[^a-z0-9\s]")

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import re
 
-_ONES = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {
-    word: value
-    for value, word in zip(
-        range(20, 100, 10),
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
-        strict=True,
-    )
-}
+from summarizer.numbers import ONES, TENS
+
 _SCALES = {"hundred": 100, "thousand": 1000}
-_WORD = "|".join([*_ONES, *_TENS])
+_WORD = "|".join([*ONES, *TENS])
 _RUN = re.compile(
     rf"\b(?:(?:a (?=hundred|thousand)|(?:hundred|thousand)\b(?: and (?=(?:{_WORD})\b)|[ -]|$)?|"
     rf"(?:{_WORD}|oh)\b(?:[ -]|$)?)+)",
@@ -59,8 +46,8 @@ def in_figures(text: str) -> str:
     "Two", "five" and the like stay as they are where no unit follows.
     """
     text = _RUN.sub(_value, text)
-    text = _BEFORE_UNIT.sub(lambda found: str(_ONES[found[0].lower()]), text)
-    text = _AFTER_POINT.sub(lambda found: str(_ONES[found[0].lower()]), text)
+    text = _BEFORE_UNIT.sub(lambda found: str(ONES[found[0].lower()]), text)
+    text = _AFTER_POINT.sub(lambda found: str(ONES[found[0].lower()]), text)
     for pattern, unit in _UNITS:
         text = pattern.sub(unit, text)
     return text
@@ -75,7 +62,7 @@ def _value(found: re.Match[str]) -> str:
     words = [
         word for word in re.split(r"[ -]+", run.lower().strip(" -")) if word not in ("and", "a")
     ]
-    if words == ["oh"] or (len(words) == 1 and _ONES.get(words[0], 10) < 10):
+    if words == ["oh"] or (len(words) == 1 and ONES.get(words[0], 10) < 10):
         return run
     number = _figures(words)
     return run if number is None else number + end
@@ -91,7 +78,7 @@ def _figures(words: list[str]) -> str | None:
             groups[-1] = max(groups[-1], 1) * _SCALES[word]
             last = _SCALES[word]
             continue
-        value = 0 if word == "oh" else _ONES.get(word, _TENS.get(word, 0))
+        value = 0 if word == "oh" else ONES.get(word, TENS.get(word, 0))
         goes_on = (20 <= last < 100 and 0 < value < 10) or (last >= 100 and 0 < value < last)
         if goes_on and word != "oh":
             groups[-1] += value

@@ -23,6 +23,7 @@ from train.thirdperson import (
     as_sentence,
     long_forms,
     lower_first,
+    past,
     third,
     told_of_patient,
 )
@@ -299,15 +300,6 @@ _AFTER_QUESTION = re.compile(
     r"of that|or the like|or no|or not|too|then)$",
     _I,
 )
-_IRREGULAR_PAST = {
-    "have": "had", "go": "went", "take": "took", "see": "saw", "get": "got", "feel": "felt",
-    "fall": "fell", "lose": "lost", "hit": "hit", "hurt": "hurt", "break": "broke", "come": "came",
-    "do": "did", "quit": "quit", "eat": "ate", "drink": "drank", "throw": "threw", "find": "found",
-    "begin": "began", "hear": "heard", "wake": "woke", "sleep": "slept", "make": "made",
-    "give": "gave", "think": "thought", "know": "knew", "bring": "brought", "put": "put",
-    "bleed": "bled", "keep": "kept", "tell": "told", "say": "said", "drive": "drove",
-    "become": "became", "stop": "stopped", "pass": "passed",
-}  # fmt: skip
 _ASKED_NOT_OF_HEALTH = re.compile(
     r"(?:know|think|remember|mind|want|understand|believe|recall|see|say|mean|sure|okay|ready|able to "
     r"(?:come|make)|willing|good|fine with)\b",
@@ -318,16 +310,6 @@ _ASKED_TO_DO = re.compile(
     r"confirm|rate|think|elaborate|be more|repeat)\b",
     _I,
 )
-
-
-def past(verb: str) -> str:
-    """A verb's past tense."""
-    bare = verb.lower()
-    if bare in _IRREGULAR_PAST:
-        return _IRREGULAR_PAST[bare]
-    if bare.endswith("e"):
-        return bare + "d"
-    return bare[:-1] + "ied" if re.search(r"[^aeiou]y$", bare) else bare + "ed"
 
 
 def as_statement(question: str, yes: bool) -> str | None:

@@ -27,6 +27,15 @@ SAME_IN_ALL_PERSONS = frozenset(
     "blew chose dealt dug drew fed fought flew forgot froze hid lay lent lit meant rang rose sang "
     "sank shook shrank slid spoke stole stuck struck swore".split()
 )
+_IRREGULAR_PAST = {
+    "have": "had", "go": "went", "take": "took", "see": "saw", "get": "got", "feel": "felt",
+    "fall": "fell", "lose": "lost", "hit": "hit", "hurt": "hurt", "break": "broke", "come": "came",
+    "do": "did", "quit": "quit", "eat": "ate", "drink": "drank", "throw": "threw", "find": "found",
+    "begin": "began", "hear": "heard", "wake": "woke", "sleep": "slept", "make": "made",
+    "give": "gave", "think": "thought", "know": "knew", "bring": "brought", "put": "put",
+    "bleed": "bled", "keep": "kept", "tell": "told", "say": "said", "drive": "drove",
+    "become": "became", "stop": "stopped", "pass": "passed",
+}  # fmt: skip
 _IN_ED = frozenset("need feed bleed proceed exceed succeed".split())  # no past tenses
 _ADVERBS = frozenset(
     "usually also still always never often sometimes just really only normally generally mostly "
@@ -120,6 +129,16 @@ def third(verb: str) -> str:
     if re.search(r"[^aeiou]y$", bare):
         return verb[:-1] + "ies"
     return verb + "s"
+
+
+def past(verb: str) -> str:
+    """A verb's past tense."""
+    bare = verb.lower()
+    if bare in _IRREGULAR_PAST:
+        return _IRREGULAR_PAST[bare]
+    if bare.endswith("e"):
+        return bare + "d"
+    return bare[:-1] + "ied" if re.search(r"[^aeiou]y$", bare) else bare + "ed"
 
 
 def told_of_patient(sentence: str, *, by_patient: bool) -> str:
