@@ -185,7 +185,7 @@ def _read(
             continue
         parts = [row, *(exchanged(row, file.exchanged) if masks_dropped else [])]
         if masks_dropped and file.excerpts is not None:
-            parts = [part for whole in parts for part in excerpts(whole, file.excerpts)]
+            parts = list(excerpts(row, file.excerpts))
             if not parts:
                 loaded.dropped["no turns bear a sentence out"] += 1
         elif masks_dropped and file.windowed is not None:

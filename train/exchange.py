@@ -2,11 +2,11 @@
 
 A thousand conversations name few drugs more than once, and an adapter that has learned them by
 heart writes "left hip" where the right one was said. Beside a row stand copies in which every name
-of a list (`train/grammar/dialogue.yaml`), left and right, and the numbers in words are another of
-their kind, in the conversation and in its note alike: what a note tells can then only be read in
-its conversation. (Counterfactual data augmentation, as Kaushik et al. 2020, "Learning the
-difference that makes a difference".) A name of the note that is said in other words there stays,
-and goes when the note is held against the conversation (`train.support`).
+of a list (`train/grammar/dialogue.yaml`), left and right, and the numbers, months and days in words
+are another of their kind, in the conversation and in its note alike: what a note tells can then
+only be read in its conversation. (Counterfactual data augmentation, as Kaushik et al. 2020,
+"Learning the difference that makes a difference".) A name of the note that is said in other words
+there stays, and goes when the note is held against the conversation (`train.support`).
 
 In half of the copies bare answers are others, too: "No." is "Yes.", which patients say more rarely.
 Of such a copy the note may be false, so that rules alone tell what was said (`train.retell`).
@@ -25,7 +25,7 @@ from train.retell import bare_answer
 from train.synthetic import invented
 
 GRAMMAR = Path(__file__).with_name("grammar") / "dialogue.yaml"
-NUMBERS_KEPT = 0.5  # share of the copies that keep their numbers, as their notes do in figures
+COUNTED_KEPT = 0.5  # share of the copies that keep their numbers, as their notes do in figures
 LISTS = ("drug", "allergen", "condition", "symptom", "relative", "job")
 # "right" is also what is said of what is correct, and "left" of who went
 _SIDE = re.compile(
@@ -34,7 +34,7 @@ _SIDE = re.compile(
     r"chest|neck|flank|face|cheek|jaw|lower|upper|back|testicle|ovary)\b)",
     re.IGNORECASE,
 )
-NUMBERS = (
+COUNTED = (
     "two three four five six seven eight nine".split(),
     "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
     "twenty thirty forty fifty sixty seventy eighty ninety".split(),
@@ -42,7 +42,7 @@ NUMBERS = (
     "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
 )
 # words of the lists that are said of everything, or that would make a sentence false
-LEFT = frozenset("iron eggs cats dust tape son daughter obesity may march".split())
+KEPT = frozenset("iron eggs cats dust tape son daughter obesity may march".split())
 SHARE = 0.7  # of the names found that are exchanged
 ANSWERS = 0.5  # share of the copies with other answers, and of the answers there
 YES = ("Yes.", "Yeah.", "Yes, doctor.", "Yep.", "Yes, that's right.")
@@ -88,12 +88,12 @@ def _names(rng: random.Random, text: str) -> dict[str, str]:
     found = {match[0].lower() for match in _pattern().finditer(text)}
     names: dict[str, str] = {}
     taken = set(found)
-    kept = len(LISTS) if rng.random() < NUMBERS_KEPT else len(_lists())
+    kept = len(LISTS) if rng.random() < COUNTED_KEPT else len(_lists())
     lists = _lists()[:kept]
     for word in sorted(found):
         kind = _kinds()[word]
         others = [other for other in kind if other.lower() not in taken]
-        if rng.random() >= SHARE or not others or not any(kind is one for one in lists):
+        if rng.random() >= SHARE or not others or kind not in lists:
             continue
         is_drug = kind is _lists()[0]
         other = invented(rng) if is_drug and rng.random() < INVENTED else rng.choice(others)
@@ -124,7 +124,7 @@ def _lists() -> list[list[str]]:
     said = [[str(value).split("|")[0] for value in slots[name]] for name in LISTS]
     # an allergen is not taken for a condition: what stands in two lists belongs to the first
     return [
-        [value for value in values if value.lower() not in LEFT] for values in [*said, *NUMBERS]
+        [value for value in values if value.lower() not in KEPT] for values in [*said, *COUNTED]
     ]
 
 

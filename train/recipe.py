@@ -370,6 +370,11 @@ def _check_ranges(recipe: Recipe) -> None:
                 f"exchanged of {file.path} is a number of copies of a conversation, not "
                 f"{file.exchanged} of {recipe.task}."
             )
+        if file.exchanged and not file.retold:
+            raise RecipeError(
+                f"exchanged of {file.path} needs retold: where answers are turned round, the note is "
+                "false."
+            )
         if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
             raise RecipeError(
                 f"composed of {file.path} is a number of radiology reports, above 0, not "

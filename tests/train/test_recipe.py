@@ -229,6 +229,10 @@ def test_an_unknown_recipe_lists_those_that_exist() -> None:
             "task: question\ndata:\n  train: [{path: a.jsonl, exchanged: 2}]\n",
             "exchanged of a.jsonl is a number of copies of a conversation, not 2 of question",
         ),
+        (
+            "task: dialogue\ndata:\n  train: [{path: a.jsonl, excerpts: 0.7, exchanged: 2}]\n",
+            "exchanged of a.jsonl needs retold",
+        ),
         ("task: radiology\nseed: 1\nseed: 2\n", "seed stands there twice"),
         (
             "task: radiology\ntraining:\n  warmup: 1\n  warmup: 2\n",
