@@ -12,6 +12,8 @@ over. So the adapters also learn from
     radiology-grammar.jsonl, chest-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
                                  pairs drawn from the grammars of train/grammar (train.synthetic)
     mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
+    spoken-notes.jsonl           the same and more of them, sentence by sentence as it is said
+                                 (train.spoken), a few turns in a row
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -39,6 +41,7 @@ from train.objectives import (
     sentences,
 )
 from train.pretrain import read_documents
+from train.spoken import windows
 from train.synthetic import conversations, questions, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -142,6 +145,18 @@ NOTE_HEADINGS = {
     "LABORATORY DATA": "LABS",
     "SUBJECTIVE": "GENHX",
 }
+# Beside these, for what is said sentence by sentence.
+SPOKEN_HEADINGS = NOTE_HEADINGS | {
+    "REASON FOR CONSULTATION": "CC",
+    "DISCHARGE MEDICATIONS": "MEDICATIONS",
+    "DISCHARGE DIAGNOSES": "ASSESSMENT",
+    "DISCHARGE INSTRUCTIONS": "DISPOSITION",
+    "HOSPITAL COURSE": "EDCOURSE",
+    "ASSESSMENT AND PLAN": "assessment_and_plan",
+}
+BODY = frozenset(
+    "ABDOMEN NECK EXTREMITIES LUNGS HEART CARDIOVASCULAR CHEST SKIN MUSCULOSKELETAL RESPIRATORY".split()
+)
 
 
 def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, str]]:
@@ -176,6 +191,36 @@ def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, s
                 "section": name,
                 "source": "mtsamples-notes",
             }
+
+
+def spoken_notes(
+    documents: list[Document], seed: int = 0, times: int = 2
+) -> Iterator[dict[str, str]]:
+    """Rows: a few turns, and what the section of a note tells that they were made from.
+
+    Args:
+        times: ways in which each section is said.
+    """
+    rng = random.Random(seed)
+    for number, document in enumerate(documents):
+        if document.source != "mtsamples":
+            continue
+        found = list(HEADING.finditer(document.text))
+        for place, heading in enumerate(found):
+            end = found[place + 1].start() if place + 1 < len(found) else len(document.text)
+            text = document.text[heading.end() : end].strip()
+            name = SPOKEN_HEADINGS.get(heading[1].strip())
+            if heading[1].strip() in BODY:
+                name, text = "EXAM", f"{heading[1].strip().capitalize()}: {text}"
+            for way in range(times if name else 0):
+                for part, (said, told) in enumerate(windows(rng, name, text)):
+                    yield {
+                        "id": f"spoken-note-{number}-{place}-{way}-{part}",
+                        "input": said,
+                        "target": told,
+                        "section": name,
+                        "source": "spoken-notes",
+                    }
 
 
 def _told(rng: random.Random, section: str) -> str:
@@ -233,6 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
     named = topics(documents)
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
+    write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
     write(options.out / "question-grammar.jsonl", questions(2 * options.count, named))
     return 0
 
