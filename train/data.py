@@ -7,7 +7,6 @@ Rows are JSON Lines with `id`, `input`, `target` and, where known, `source`, `se
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from train.compose import composed
 from train.errors import DataError
 from train.excerpts import excerpts
 from train.exchange import exchanged
+from train.jsonl import json_objects
 from train.masks import without_masks
 from train.recipe import Data, DataFile, Recipe
 from train.scaling import augment
@@ -128,21 +128,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             "folder with --data_dir."
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text: prepare it with train.prepare.") from None
     rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as fault:
-            raise DataError(f"{path}, line {number}: not valid JSON ({fault.msg}).") from None
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}, line {number}: a row must be an object with input and target."
-            )
+    for number, row in json_objects(path, text):
         for key in ("input", "target"):
             if not isinstance(row.get(key), str):
                 raise DataError(f"{path}, line {number}: {key} must be text.")

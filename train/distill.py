@@ -29,6 +29,7 @@ from summarizer.backbone import ModelError, generate_arguments, load_adapters, l
 from summarizer.generate import Engine, sweep_hooks
 from summarizer.text import InputError
 from train.errors import DataError, RecipeError, UserError
+from train.jsonl import json_objects
 from train.model import check_adapter
 from train.recipe import Recipe, load_recipe, parse_overrides
 from train.tokens import IGNORED, Example, Seq2SeqCollator
@@ -242,20 +243,12 @@ def _read(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataError(f"{path} is missing: name a JSONL file of rows with id and input.")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text.") from None
     rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            if path.name.endswith(".part"):
-                continue
-            raise DataError(f"{path}, line {number} is not JSON.") from None
-        if not isinstance(row, dict) or not row.get("id") or not isinstance(row.get("input"), str):
+    for number, row in json_objects(path, text, cut_off=path.name.endswith(".part")):
+        if not row.get("id") or not isinstance(row.get("input"), str):
             raise DataError(f"{path}, line {number} has no id or no input.")
         rows.append(row)
     return rows

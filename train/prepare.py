@@ -32,6 +32,7 @@ from summarizer.tasks import get_task, section_name
 from summarizer.text import InputError, clean, decode
 from train.data import file_sha256
 from train.errors import DataError, UserError
+from train.jsonl import json_objects
 from train.leaks import Leak, find_leaks, normal
 from train.masks import without_masks
 from train.published import fetch_rows
@@ -217,18 +218,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def _json_lines(path: Path) -> list[Row]:
-    rows = []
-    for number, line in enumerate(_text_of(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as fault:
-            raise DataError(f"{path}, line {number}: not valid JSON ({fault.msg}).") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: a row must be an object of fields.")
-        rows.append(row)
-    return rows
+    return [row for _, row in json_objects(path, _text_of(path))]
 
 
 def _delimited(path: Path) -> list[Row]:

@@ -165,7 +165,7 @@ def test_texts_that_cannot_be_answered_are_told(tmp_path, teachers, recipe_file,
     row = {"id": "a", "input": "The heart is normal."}
     for content, words in (
         (json.dumps(row) + "\n" + json.dumps(row), "an id twice"),
-        (json.dumps(row) + "\n{", "line 2 is not JSON"),
+        (json.dumps(row) + "\n{", "line 2: not valid JSON"),
         (json.dumps({"id": "a"}), "line 1 has no id or no input"),
         ("\udcff", "not UTF-8"),
         (json.dumps({"id": "a", "input": " "}), "Row 1"),
