@@ -9,6 +9,7 @@ from typing import Any
 from eval.floors import FLOORS
 from eval.metrics import METRICS
 from eval.statistics import verdict
+from summarizer.tasks import decoding_words
 
 MAIN = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bleu")
 WORSE = tuple(name for name, metric in METRICS.items() if metric.better == "lower")
@@ -142,30 +143,8 @@ def verdict_of(entry: Mapping[str, Any], n: int) -> str:
 def decoding_of(scores: Mapping[str, Any]) -> str:
     """How the models wrote: in one go where all decoded alike, else each by its name."""
     if "decodings" not in scores:
-        windows = scores.get("window_words")
-        how = decoding_words(scores["decoding"])
-        return f"{how} in each window of {windows} words" if windows else how
+        return decoding_words(scores["decoding"], scores.get("window_words"))
     return "; ".join(f"{name}: {decoding_words(d)}" for name, d in scores["decodings"].items())
-
-
-def decoding_words(decoding: Mapping[str, Any]) -> str:
-    if not decoding:
-        return "decoding as the predictions say"
-    beams = decoding.get("num_beams", 1)
-    how = "greedy" if beams == 1 else f"{beams} beams"
-    if beams != 1 and decoding.get("length_penalty", 1.0) != 1.0:
-        how += f", length penalty {decoding['length_penalty']}"
-    if decoding.get("no_repeat_ngram_size"):
-        how += f", no {decoding['no_repeat_ngram_size']}-gram twice"
-    if decoding.get("end_bias"):
-        how += f", end mark {decoding['end_bias']:+g}"
-    if decoding.get("copy_bias"):
-        how += f", what the text says next {decoding['copy_bias']:+g}"
-    if decoding.get("lexicon"):
-        how += ", real words and the text's numbers only"
-    if decoding.get("flag"):
-        how += ", findings first"
-    return f"{how}, at most {decoding.get('max_new_tokens')} new tokens"
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

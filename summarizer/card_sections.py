@@ -9,6 +9,7 @@ from typing import Any
 from .markdown import fence, join, table
 from .record import Record
 from .sources import SOURCES, Source, restrictions
+from .tasks import decoding_words
 
 
 def uses(record: Record) -> str:
@@ -26,12 +27,12 @@ def scores_section(record: Record) -> str:
     scores = record.scores
     if not scores.get("systems"):
         return "Not scored yet: there is no scores.json beside these weights."
-    data, words = scores.get("data") or {}, scores.get("window_words")
-    windows = f", in windows of {words} words" if words else ""
+    data = scores.get("data") or {}
+    how = decoding_words(record.decoding, scores.get("window_words"))
     parts = [
         (
             f"Generated text, {data.get('name', 'unnamed data')}, **{data.get('split', '?')}** split, "
-            f"**n = {data.get('n', '?')}**, {decoding_words(record.decoding)}{windows}. "
+            f"**n = {data.get('n', '?')}**, {how}. "
             "Means x100 with 95% bootstrap intervals."
         ),
         _system_table(scores["systems"]),
@@ -334,29 +335,6 @@ def metric_types(record: Record) -> list[str]:
 
 def _system_label(name: str) -> str:
     return _SYSTEMS.get(name, name.replace("_", " "))
-
-
-def decoding_words(decoding: Mapping[str, Any]) -> str:
-    if not decoding:
-        return "decoding not recorded"
-    beams = decoding.get("num_beams", 1)
-    words = [f"{beams} beams" if beams and beams > 1 else "greedy decoding"]
-    if decoding.get("max_new_tokens"):
-        words.append(f"at most {decoding['max_new_tokens']} new tokens")
-    for key, neutral in (
-        ("length_penalty", 1.0),
-        ("no_repeat_ngram_size", 0),
-        ("min_new_tokens", 0),
-        ("end_bias", 0.0),
-        ("copy_bias", 0.0),
-    ):
-        if (beams > 1 or key != "length_penalty") and decoding.get(key, neutral) != neutral:
-            words.append(f"{key.replace('_', ' ')} {decoding[key]}")
-    if decoding.get("lexicon"):
-        words.append("only words of the base's lexicon or of the text, and only the text's numbers")
-    if decoding.get("flag"):
-        words.append("no denial first where the text is flagged as abnormal")
-    return ", ".join(words)
 
 
 def triple(value: Any) -> tuple[float | None, float | None, float | None]:

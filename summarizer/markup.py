@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from summarizer.generate import AdapterInfo, Pair, Summary
-from summarizer.tasks import Decoding, Task
+from summarizer.tasks import Task, decoding_words
 from summarizer.text import Cut
 
 ROUGE_NAMES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
@@ -217,30 +217,10 @@ def _scores_text(scores: Mapping[str, Any]) -> str:
     )
     return (
         f"<b>Measured on the {escape(split)}</b> ({escape(str(data['name']))}, n = {data['n']:,}, "
-        f"{escape(decoding_words(Decoding.from_dict(dict(scores['decoding'])), windows))}): "
+        f"{escape(decoding_words(scores['decoding'], windows))}): "
         f"ROUGE-L <b>{base}</b> base, <b>{lora}</b> LoRA, with 95% intervals."
     )
 
 
 def _interval(value: Mapping[str, float]) -> str:
     return f"{value['mean']:.1f} [{value['low']:.1f}, {value['high']:.1f}]"
-
-
-def decoding_words(decoding: Decoding, windows: int | None = None) -> str:
-    """Decoding settings in words: "greedy, no 3 tokens in a row twice, at most 192 tokens".
-
-    windows: of how many words, where a long text was read in windows.
-    """
-    how = "greedy" if decoding.num_beams == 1 else f"{decoding.num_beams} beams"
-    if decoding.no_repeat_ngram_size:
-        how += f", no {_count(decoding.no_repeat_ngram_size, 'token')} in a row twice"
-    if decoding.end_bias:
-        how += f", end mark {decoding.end_bias:+g}"
-    if decoding.copy_bias:
-        how += f", what the text says next {decoding.copy_bias:+g}"
-    if decoding.lexicon:
-        how += ", real words and the text's numbers only"
-    if decoding.flag:
-        how += ", findings first"
-    how += f", at most {_count(decoding.max_new_tokens, 'token')}"
-    return f"{how} in each window of {_count(windows, 'word')}" if windows else how

@@ -15,8 +15,8 @@ from typing import Any
 
 from summarizer import charts
 from summarizer.generate import AdapterInfo, Pair
-from summarizer.markup import ROUGE_NAMES, Example, RougeScores, decoding_words
-from summarizer.tasks import Decoding, Task
+from summarizer.markup import ROUGE_NAMES, Example, RougeScores
+from summarizer.tasks import Task, decoding_words
 
 METRIC_NAMES = {
     **ROUGE_NAMES,
@@ -83,8 +83,7 @@ def scores(task: Task, adapter: AdapterInfo) -> str:
 
 def _scores(task: Task, adapter: AdapterInfo, file: Mapping[str, Any]) -> str:
     data = file["data"]
-    decoding = Decoding.from_dict(dict(file["decoding"]))
-    how = decoding_words(decoding, file.get("window_words"))
+    how = decoding_words(file["decoding"], file.get("window_words"))
     return (
         '<section class="measured">'
         f"<p><b>{escape(adapter.label)}</b> on {escape(str(data['name']))}, the "

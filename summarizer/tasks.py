@@ -86,6 +86,41 @@ class Decoding:
         return cls(**values)
 
 
+def decoding_words(decoding: Mapping[str, Any], windows: int | None = None) -> str:
+    """Decoding settings in words: "greedy, no 3 tokens in a row twice, at most 192 tokens".
+
+    Args:
+        decoding: what `Decoding.to_dict` gives; empty where it was not recorded.
+        windows: of how many words, where a long text was read in windows.
+    """
+    if not decoding:
+        return "decoding not recorded"
+    beams = decoding.get("num_beams") or 1
+    words = ["greedy" if beams == 1 else f"{beams} beams"]
+    if beams > 1 and decoding.get("length_penalty", 1.0) != 1.0:
+        words.append(f"length penalty {decoding['length_penalty']:g}")
+    if decoding.get("no_repeat_ngram_size"):
+        words.append(f"no {_tokens(decoding['no_repeat_ngram_size'])} in a row twice")
+    if decoding.get("end_bias"):
+        words.append(f"end mark {decoding['end_bias']:+g}")
+    if decoding.get("copy_bias"):
+        words.append(f"what the text says next {decoding['copy_bias']:+g}")
+    if decoding.get("lexicon"):
+        words.append("real words and the text's numbers only")
+    if decoding.get("flag"):
+        words.append("findings first")
+    if decoding.get("min_new_tokens"):
+        words.append(f"at least {_tokens(decoding['min_new_tokens'])}")
+    if decoding.get("max_new_tokens"):
+        words.append(f"at most {_tokens(decoding['max_new_tokens'])}")
+    how = ", ".join(words)
+    return f"{how} in each window of {windows:,} word{'s' * (windows != 1)}" if windows else how
+
+
+def _tokens(number: int) -> str:
+    return f"{number:,} token{'s' * (number != 1)}"
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing the models are asked to do. Limits are in tokens of the backbone's tokenizer."""

@@ -160,7 +160,7 @@ def test_models_that_decode_differently_are_said_to():
     scores = score(found, permutations=99)
     assert scores["decodings"] == {n: d.to_dict() for n, d in settings.items()}
     assert (
-        "base: greedy, at most 9 new tokens; lora: 2 beams, no 3-gram twice, at most 5 new tokens"
+        "base: greedy, at most 9 tokens; lora: 2 beams, no 3 tokens in a row twice, at most 5 tokens"
     ) in scores_text(scores)
     assert "decodings" not in score(predictions(made, base=texts, lora=texts), permutations=99)
 

@@ -158,21 +158,6 @@ def test_rows_are_drawn_where_the_file_has_them():
     assert "cannot be read" in measured.scores(task, adapter({**file, "rows": uneven}))
 
 
-def test_decoding_is_told_whole():
-    words = markup.decoding_words(Decoding(1, 64, no_repeat_ngram_size=3))
-    assert words == "greedy, no 3 tokens in a row twice, at most 64 tokens"
-    words = markup.decoding_words(Decoding(1, 64), 40)
-    assert words == "greedy, at most 64 tokens in each window of 40 words"
-    words = markup.decoding_words(Decoding(1, 64, end_bias=-0.5))
-    assert words == "greedy, end mark -0.5, at most 64 tokens"
-    words = markup.decoding_words(Decoding(1, 64, copy_bias=1.5))
-    assert words == "greedy, what the text says next +1.5, at most 64 tokens"
-    words = markup.decoding_words(Decoding(1, 64, flag=True))
-    assert words == "greedy, findings first, at most 64 tokens"
-    words = markup.decoding_words(Decoding(1, 64, lexicon=True))
-    assert words == "greedy, real words and the text's numbers only, at most 64 tokens"
-
-
 def test_the_results_tab_tells_of_scores_that_are_missing_or_broken():
     task = get_task("radiology")
     assert "no measured scores yet" in measured.scores(task, adapter(None))

@@ -8,6 +8,7 @@ from summarizer.tasks import (
     Decoding,
     UnknownTask,
     build_prompt,
+    decoding_words,
     for_run,
     get_task,
     prompt_parts,
@@ -138,3 +139,35 @@ def test_decoding_out_of_range_is_refused_by_name(values):
 def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
     with pytest.raises(ValueError, match="max_input_tokens is .*: it must be a whole number"):
         for_run(get_task("radiology"), {"recipe": {"max_input_tokens": tokens}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "windows", "words"),
+    [
+        (
+            {"no_repeat_ngram_size": 3},
+            None,
+            "greedy, no 3 tokens in a row twice, at most 64 tokens",
+        ),
+        ({}, 40, "greedy, at most 64 tokens in each window of 40 words"),
+        ({"end_bias": -0.5}, None, "greedy, end mark -0.5, at most 64 tokens"),
+        ({"copy_bias": 1.5}, None, "greedy, what the text says next +1.5, at most 64 tokens"),
+        ({"flag": True}, None, "greedy, findings first, at most 64 tokens"),
+        (
+            {"lexicon": True},
+            None,
+            "greedy, real words and the text's numbers only, at most 64 tokens",
+        ),
+        (
+            {"num_beams": 4, "length_penalty": 0.6, "min_new_tokens": 1},
+            None,
+            "4 beams, length penalty 0.6, at least 1 token, at most 64 tokens",
+        ),
+    ],
+)
+def test_decoding_is_told_whole(settings, windows, words):
+    assert decoding_words(Decoding(max_new_tokens=64, **settings).to_dict(), windows) == words
+
+
+def test_decoding_that_nobody_recorded_is_said_so():
+    assert decoding_words({}) == "decoding not recorded"
