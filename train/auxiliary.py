@@ -41,7 +41,7 @@ from train.objectives import (
     sentences,
 )
 from train.pretrain import read_documents
-from train.spoken import windows
+from train.spoken import habits, windows
 from train.synthetic import conversations, questions, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -194,12 +194,13 @@ def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, s
 
 
 def spoken_notes(
-    documents: list[Document], seed: int = 0, times: int = 2
+    documents: list[Document], seed: int = 0, times: int = 4, drawn: int = 3000
 ) -> Iterator[dict[str, str]]:
     """Rows: a few turns, and what the section of a note tells that they were made from.
 
     Args:
         times: ways in which each section is said.
+        drawn: rows of what patients say that they do (`spoken.habits`), beside them.
     """
     rng = random.Random(seed)
     for number, document in enumerate(documents):
@@ -221,6 +222,15 @@ def spoken_notes(
                         "section": name,
                         "source": "spoken-notes",
                     }
+    for number in range(drawn):
+        name, said, told = habits(rng)
+        yield {
+            "id": f"spoken-habit-{number}",
+            "input": said,
+            "target": told,
+            "section": name,
+            "source": "spoken-notes",
+        }
 
 
 def _told(rng: random.Random, section: str) -> str:

@@ -13,12 +13,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
+
+import yaml
 
 from summarizer.text import sentences
 from train.objectives import number_words
-from train.thirdperson import SAME_IN_ALL_PERSONS
+from train.thirdperson import SAME_IN_ALL_PERSONS, past, third
 
+HABITS = Path(__file__).with_name("grammar") / "habits.yaml"
 MOST_WORDS = 60  # of a window's turns, as the dialogue adapter reads them
 MOST_SENTENCE = 32  # words
 MOST_ITEMS = 5
@@ -135,16 +140,28 @@ _ASKED = {
 }  # fmt: skip
 _ACKNOWLEDGED = ["Okay.", "I see.", "Alright.", "Got it.", "Mm-hmm.", "Thank you.", "Good."]
 _AGREED = ["Okay.", "Alright.", "Yes.", "Sounds good.", "Thank you, doctor.", "Okay, I understand."]
-_NO = [
-    "No.",
-    "No.",
-    "Nope.",
-    "No, doctor.",
-    "Not that I know of.",
-    "No, never.",
-    "None.",
-    "No, nothing.",
+_NO = ["No.", "No.", "Nope.", "No, doctor.", "Not that I know of.", "No, never.", "None.", "No, nothing.",
+       "Nothing like that.", "Not really.", "I haven't noticed any.", "Not at all.", "No, none."]  # fmt: skip
+# an answer of yes, and how the note says the same
+_SOME = [("Yes.", "Positive for {}."), ("Yeah.", "Positive for {}."), ("I do.", "Positive for {}."),
+         ("Yes, a little.", "A little {}."), ("Sometimes.", "Sometimes {}."),
+         ("Yes, for {time}.", "Positive for {} for {time}."), ("For {time}.", "Positive for {} for {time}."),
+         ("Yes, since {day}.", "Positive for {} since {day}."), ("Since {day}.", "Positive for {} since {day}."),
+         ("Mostly at night.", "Positive for {}, mostly at night."), ("Only when I walk.", "Positive for {}, only with walking."),
+         ("Once or twice.", "Positive for {}, once or twice."), ("A lot of it.", "Positive for a lot of {}."),
+         ("Yes, after meals.", "Positive for {} after meals."), ("It comes and goes.", "Positive for {}, which comes and goes."),
+         ("Yes, quite a bit.", "Positive for quite a bit of {}.")]  # fmt: skip
+_TIMES = [
+    "two days",
+    "three weeks",
+    "about a month",
+    "five years",
+    "a few months",
+    "ten days",
+    "a week",
 ]
+_DAYS = ["Monday", "last night", "yesterday", "the summer", "August", "this morning", "last year"]
+HAD = 0.4  # of the denied complaints that were asked for, those that the patient has after all
 _YES = ["Yes.", "Yeah.", "I do.", "Yes, I do."]
 _SUBJECT = r"(?:The patient|Patient|This patient|He|She)"
 _DENIED = re.compile(
@@ -248,6 +265,8 @@ def _sentence(rng: random.Random, section: str, sentence: str) -> list[Said]:
     if denied and not _HAS_VERB.search(denied[2]):
         items = [item.strip() for item in _AND.split(denied[2]) if item.strip()]
         if len(items) <= MOST_ITEMS and all(len(item.split()) <= 6 for item in items):
+            if section in ("ROS", "GENHX") and not denied[1] and rng.random() < HAD:
+                return _had(rng, items)
             return [Said(tuple(_negative(rng, section, denied[1] or "", items)), told)]
         return []
     if section in _BY_DOCTOR:
@@ -298,6 +317,76 @@ def _negative(
         )
         yield "doctor", rng.choice(ask).format((kind if number == 0 else "") + item)
         yield "patient", rng.choice([*_NO, f"No {item}.", f"No, no {item}."])
+
+
+def _had(rng: random.Random, items: list[str]) -> list[Said]:
+    """Complaints asked for one by one, some of which the patient has: a bare answer decides."""
+    found = []
+    for item in items:
+        ask = [
+            "Any {}?",
+            "Do you have any {}?",
+            "And {}?",
+            "What about {}?",
+            "Have you had any {}?",
+        ]
+        asked = ("doctor", rng.choice(ask).format(_spoken(rng, item)))
+        answer, told = rng.choice(_SOME) if rng.random() < 0.5 else (rng.choice(_NO), "No {}.")
+        time, day = rng.choice(_TIMES), rng.choice(_DAYS)
+        told = told.format(item, time=time, day=day)
+        answered = ("patient", answer.format(time=time, day=day))
+        found.append(Said((asked, answered), told[:1].upper() + told[1:]))
+    return found
+
+
+def habits(rng: random.Random) -> tuple[str, str, str]:
+    """A section's name, turns in which a patient says what they do, and what a note tells of it."""
+    section = rng.choice(list(_habits()))
+    taken = [_habit(rng, phrase) for phrase in rng.sample(_habits()[section], rng.randint(1, 4))]
+    return section, _turns(rng, taken), " ".join(said.told for said in taken)
+
+
+@lru_cache(maxsize=1)
+def _habits() -> dict[str, list[str]]:
+    return yaml.safe_load(HABITS.read_text(encoding="utf-8"))
+
+
+def _habit(rng: random.Random, phrase: str) -> Said:
+    verb, _, rest = phrase.partition(" ")
+    way = rng.random()
+    if way < 0.35:
+        asked = f"Do you {_to_you(phrase)}?"
+        yes = rng.random() < 0.5
+        answer = rng.choice(_YES if yes else [*_NO[:6], "I don't.", "Never have.", "Not anymore."])
+        does = f"{third(verb)} {rest}" if yes else f"does not {phrase}"
+        told = _of_them(f"The patient {does}".strip())
+        if answer == "Not anymore.":
+            told += " anymore"
+        return Said((("doctor", asked), ("patient", answer)), told + ".")
+    often = rng.choice(
+        ["", "", "", "still ", "usually ", "often ", "sometimes ", "always ", "never "]
+    )
+    if way < 0.7:
+        own, told = f"I {often}{phrase}", f"The patient {often}{third(verb)} {rest}"
+    elif way < 0.85:
+        own, told = f"I don't {phrase}", f"The patient does not {phrase}"
+    else:
+        when = rng.choice(["", " last week", " for years", " as a kid", " yesterday", " before"])
+        own, told = f"I {past(verb)} {rest}{when}", f"The patient {past(verb)} {rest}{when}"
+    turns = [("patient", _ended(re.sub(" +", " ", own).strip()))]
+    if rng.random() < 0.4:
+        turns.insert(
+            0, ("doctor", rng.choice(["Anything else?", "Tell me more.", "Go on.", "And?"]))
+        )
+    return Said(tuple(turns), _ended(_of_them(re.sub(" +", " ", told).strip())))
+
+
+def _of_them(told: str) -> str:
+    return re.sub(r"\bmy\b", "their", re.sub(r"\bI\b", "they", told))
+
+
+def _to_you(phrase: str) -> str:
+    return re.sub(r"\bmy\b", "your", re.sub(r"\bI\b", "you", phrase))
 
 
 def _by_patient(rng: random.Random, section: str, sentence: str, told: str) -> list[Said]:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +11,7 @@ from eval.rouge import tokenize
 from summarizer.numbers import numbers_of
 from train.auxiliary import spoken_notes
 from train.objectives import Document
-from train.spoken import LAY, MOST_WORDS, windows
+from train.spoken import LAY, MOST_WORDS, habits, windows
 
 NOTE = {
     "GENHX": "The patient is a 58-year-old woman with three weeks of swelling of the left calf. She "
@@ -59,15 +60,54 @@ def test_a_sentence_is_said_as_its_speaker_would(section: str, sentence: str, sa
 
 def test_what_is_denied_is_asked_and_answered_with_no() -> None:
     for seed in range(30):
-        said, told = _first("ROS", "The patient denies fever, chills, or night sweats.", seed)
+        said, told = _first(
+            "PASTMEDICALHX", "The patient denies fever, chills, or night sweats.", seed
+        )
         assert told == "The patient denies fever, chills, or night sweats."
         assert {"fever", "chills", "night"} <= set(re.findall(r"\w+", said.lower()))
         patient = [
             turn for turn in said.lower().split("\n") if turn.startswith(("patient", "[patient"))
         ]
         assert patient and all(
-            re.search(r"\b(?:no|nope|not|none|don't|never)\b", turn) for turn in patient
+            re.search(r"\b(?:no|nope|not|nothing|none|don't|never|haven't)\b", turn)
+            for turn in patient
         )
+
+
+def test_a_bare_answer_decides_what_is_told_of_a_complaint() -> None:
+    had = denied = 0
+    for seed in range(60):
+        for said, told in windows(random.Random(seed), "ROS", "Denies fever or chills."):
+            for item in ("fever", "chills"):
+                turn = re.search(rf"{item} ?\?\n\S+ (.+)", said)
+                if turn is None or " or " in turn[0]:
+                    continue
+                no = re.match(r"no|nope|none|not|i haven't", turn[1], re.IGNORECASE)
+                if not told.startswith("Denies"):
+                    had, denied = had + (not no), denied + bool(no)
+                    assert (f"No {item}." in told) == bool(no), (said, told)
+                else:
+                    assert no, (said, told)
+    assert had > 10 and denied > 10
+
+
+def test_what_patients_do_is_told_in_the_third_person_and_denied_where_they_say_no() -> None:
+    asked = 0
+    for seed in range(200):
+        section, said, told = habits(random.Random(seed))
+        assert section in {"GENHX", "FAM/SOCHX", "MEDICATIONS", "PASTMEDICALHX"}
+        lines = [re.sub(r"^\S+ ", "", turn) for turn in said.lower().split("\n")]
+        statements = re.findall(r"[^.]+\.", told.lower())
+        assert not re.search(r"\b(?:my|i|your)\b", told.lower()), told
+        for question, answer in pairwise(lines):
+            if not question.startswith("do you "):
+                continue
+            asked += 1
+            wanted = set(tokenize(question)) - set(tokenize("do you your have"))
+            told_so = next(one for one in statements if wanted <= set(tokenize(one)))
+            yes = re.match(r"ye|i do(?!n't)", answer)
+            assert ("does not" in told_so) == (not yes), (question, answer, told_so)
+    assert asked > 50
 
 
 def test_a_note_speaks_of_the_patient_since_nobody_says_he_or_she() -> None:
@@ -90,7 +130,9 @@ def test_what_no_rule_can_say_is_left_out_of_both(sentence: str) -> None:
 
 def test_whatever_is_told_was_said() -> None:
     form = set(
-        tokenize("patient denies negative known significant status post report of their they them")
+        tokenize(
+            "patient denies negative positive known significant status post report of their they them"
+        )
     )
     lay = {
         stem: {s for way in ways for s in tokenize(way)}
@@ -129,9 +171,11 @@ def test_the_file_of_them_has_rows_of_every_section_in_two_ways() -> None:
     )
     text += "\n\nLUNGS: Clear to auscultation bilaterally."
     note = Document("mtsamples", text)
-    rows = list(spoken_notes([note, Document("medquad", text)]))
+    rows = list(spoken_notes([note, Document("medquad", text)], times=2, drawn=0))
     assert {row["section"] for row in rows} == {"GENHX", "ALLERGY", "PLAN", "EXAM"}
     assert len({row["id"] for row in rows}) == len(rows)
     exam = [row["target"] for row in rows if row["section"] == "EXAM"]
     assert exam == ["Lungs: Clear to auscultation bilaterally."] * 2
-    assert rows == list(spoken_notes([note]))
+    assert rows == list(spoken_notes([note], times=2, drawn=0))
+    drawn = list(spoken_notes([], drawn=50))
+    assert len({row["id"] for row in drawn}) == 50
