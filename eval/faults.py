@@ -77,6 +77,16 @@ def content_words(text: str) -> dict[str, str]:
     return found
 
 
+def new_words(output: str, source: str) -> float:
+    """Share x100 of the output's content words whose stems the source lacks; NaN without any.
+
+    Figures are left out: a text may write them in words.
+    """
+    ours = [stem for stem in content_words(output) if not stem[0].isdigit()]
+    known = _stems(source)
+    return 100 * sum(stem not in known for stem in ours) / len(ours) if ours else float("nan")
+
+
 def numbers(text: str) -> set[str]:
     """Numbers of a text, digits and words alike ("twenty six" is "26"), list numbers left out."""
     text = _LIST_NUMBER.sub(" ", text)

@@ -20,6 +20,7 @@ import numpy as np
 
 from eval import overlap, style
 from eval.clinical import focus_kept, focus_words, tells_abnormality
+from eval.faults import new_words
 from eval.rouge import rouge, sentence_lines
 from eval.statistics import Sums, mean_of
 
@@ -69,6 +70,7 @@ METRICS: dict[str, Metric] = {
     "sentences": Metric("sentences", "sentences an output", "", True),
     "length_ratio": Metric("length ratio", "output's words per word of the reference", ""),
     "copied": Metric("copied", "words in runs of 4 or more taken from the input", ""),
+    "new_words": Metric("new words", "content words that the input lacks", ""),
     "new_bigrams": Metric("new bigrams", "pairs of words that the input lacks", ""),
     "repetition": Metric("repetition", "3-grams said again", "lower"),
     "empty": Metric("empty", "outputs without a word", "lower"),
@@ -175,6 +177,7 @@ def form(
         "sentences": mean_of([float(len(sentence_lines(o))) for o in outputs]),
         "length_ratio": mean_of(list(map(style.length_ratio, outputs, references))),
         "copied": _mean_of_all(list(map(style.copied, outputs, sources))),
+        "new_words": _mean_of_all(list(map(new_words, outputs, sources))),
         "new_bigrams": _mean_of_all(list(map(style.new_ngrams, outputs, sources))),
         "repetition": mean_of(list(map(style.repetition, outputs))),
         "empty": mean_of([100.0 * (not style.words(o)) for o in outputs]),

@@ -39,6 +39,7 @@ FORM_NAMES = {
     "bulleted": ("Bullets", ""),
     "form_kept": ("The reference's form kept", ""),
     "copied": ("Words copied in runs of 4 or more", ""),
+    "new_words": ("Content words new to the input", ""),
     "new_bigrams": ("Pairs of words new to the input", ""),
     "repetition": ("3-grams said again", ""),
     "cut_off": ("Cut off at the length limit", ""),

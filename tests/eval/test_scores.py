@@ -125,7 +125,9 @@ def test_every_mean_of_every_system_counts_the_same_rows():
                if s.rows.shape[1] == 2 and m != "bleu_brevity_penalty"}
         for name, outputs in texts.items()
     }  # fmt: skip
-    assert counted["full"] == counted["none"] and {"copied", "new_bigrams"} <= set(counted["full"])
+    assert counted["full"] == counted["none"] and {"copied", "new_words", "new_bigrams"} <= set(
+        counted["full"]
+    )
 
 
 def test_a_rate_that_floors_do_not_have_is_shown_and_compared_between_models():

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from eval import style
+from eval.faults import new_words
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,14 @@ def test_copied_counts_words_in_runs_of_four():
 def test_new_bigrams():
     assert style.new_ngrams("the heart is large", "the heart is enlarged") == pytest.approx(100 / 3)
     assert math.isnan(style.new_ngrams("heart", "the heart"))
+
+
+def test_new_words_are_those_whose_stems_the_input_lacks():
+    source = "Patient: My knees hurt, sixty pills did nothing."
+    assert new_words("The knee hurts.", source) == 0
+    assert new_words("The patient has knee pain after 60 pills.", source) == pytest.approx(25)
+    assert new_words("Normal chest.", source) == 100
+    assert math.isnan(new_words("60 of the", source))
 
 
 def test_repetition():
