@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from summarizer.numbers import ONES, TENS
+
 Pair = tuple[str, str] | None
 SENTENCE_END = re.compile(r"(?<=[a-z0-9)\]%\"”][.!?])\s+(?=[A-Z0-9(\"“])")
 HEADING = re.compile(r"^([A-Z][A-Z /&,\-]{2,40}):[ \t]*", re.MULTILINE)
@@ -312,23 +314,19 @@ def first_person(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ONES, _TENS = list(ONES), list(TENS)  # the words by their values
 
 
 def number_words(n: int) -> str:
     """0 to 999 in words, 1100 to 2099 as a year is said."""
     if n < 20:
-        return ONES[n]
+        return _ONES[n]
     if n < 100:
-        return TENS[n // 10 - 2] + (f" {ONES[n % 10]}" if n % 10 else "")
+        return _TENS[n // 10 - 2] + (f" {_ONES[n % 10]}" if n % 10 else "")
     if n < 1000:
-        return f"{ONES[n // 100]} hundred" + (f" {number_words(n % 100)}" if n % 100 else "")
+        return f"{_ONES[n // 100]} hundred" + (f" {number_words(n % 100)}" if n % 100 else "")
     if n // 100 == 20 and n % 100 < 10:
-        return "two thousand" + (f" {ONES[n % 100]}" if n % 100 else "")
+        return "two thousand" + (f" {_ONES[n % 100]}" if n % 100 else "")
     return f"{number_words(n // 100)} {number_words(n % 100) if n % 100 else 'hundred'}"
 
 
