@@ -32,6 +32,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from train.habits import habits
 from train.objectives import (
     HEADING,
     Document,
@@ -41,7 +42,7 @@ from train.objectives import (
     sentences,
 )
 from train.pretrain import read_documents
-from train.spoken import habits, windows
+from train.spoken import windows
 from train.synthetic import conversations, questions, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -159,6 +160,14 @@ BODY = frozenset(
 )
 
 
+def _sections(document: Document) -> Iterator[tuple[int, str, str]]:
+    """A note's sections: the place, the heading and the text of each."""
+    found = list(HEADING.finditer(document.text))
+    for place, heading in enumerate(found):
+        end = found[place + 1].start() if place + 1 < len(found) else len(document.text)
+        yield place, heading[1].strip(), document.text[heading.end() : end].strip()
+
+
 def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, str]]:
     """Rows: a section of a note, and before it the conversation that it might have come from.
 
@@ -170,14 +179,11 @@ def told_notes(documents: list[Document], seed: int = 0) -> Iterator[dict[str, s
     for number, document in enumerate(documents):
         if document.source != "mtsamples":
             continue
-        found = list(HEADING.finditer(document.text))
-        sections: list[tuple[str, str]] = []
-        for place, heading in enumerate(found):
-            end = found[place + 1].start() if place + 1 < len(found) else len(document.text)
-            text = document.text[heading.end() : end].strip()
-            name = NOTE_HEADINGS.get(heading[1].strip())
-            if name and 20 < len(text) < 1200:
-                sections.append((name, text))
+        sections = [
+            (name, text)
+            for _, heading, text in _sections(document)
+            if (name := NOTE_HEADINGS.get(heading)) and 20 < len(text) < 1200
+        ]
         for place, (name, text) in enumerate(sections):
             said = _told(rng, text)
             others = [part for part in sections if part[0] != name]
@@ -200,19 +206,16 @@ def spoken_notes(
 
     Args:
         times: ways in which each section is said.
-        drawn: rows of what patients say that they do (`spoken.habits`), beside them.
+        drawn: rows of what patients say that they do (`train.habits`), beside them.
     """
     rng = random.Random(seed)
     for number, document in enumerate(documents):
         if document.source != "mtsamples":
             continue
-        found = list(HEADING.finditer(document.text))
-        for place, heading in enumerate(found):
-            end = found[place + 1].start() if place + 1 < len(found) else len(document.text)
-            text = document.text[heading.end() : end].strip()
-            name = SPOKEN_HEADINGS.get(heading[1].strip())
-            if heading[1].strip() in BODY:
-                name, text = "EXAM", f"{heading[1].strip().capitalize()}: {text}"
+        for place, heading, text in _sections(document):
+            name = SPOKEN_HEADINGS.get(heading)
+            if heading in BODY:
+                name, text = "EXAM", f"{heading.capitalize()}: {text}"
             for way in range(times if name else 0):
                 for part, (said, told) in enumerate(windows(rng, name, text)):
                     yield {

@@ -13,17 +13,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
-
-import yaml
 
 from summarizer.text import sentences
 from train.objectives import number_words
-from train.thirdperson import SAME_IN_ALL_PERSONS, past, third
+from train.persons import KIN, SUBJECT, first_person, of_patient, second_person
 
-HABITS = Path(__file__).with_name("grammar") / "habits.yaml"
 MOST_WORDS = 60  # of a window's turns, as the dialogue adapter reads them
 MOST_SENTENCE = 32  # words
 MOST_ITEMS = 5
@@ -31,10 +26,6 @@ MOST_ITEMS = 5
 _I = re.IGNORECASE
 _BY_DOCTOR = frozenset(
     {"EXAM", "PLAN", "ASSESSMENT", "LABS", "DISPOSITION", "EDCOURSE", "assessment_and_plan"}
-)
-_KIN = (
-    r"mother|father|parents?|brothers?|sisters?|siblings?|grand\w+|uncle|aunt|sons?|daughters?|wife|"
-    r"husband|children|mom|dad|family|partner|spouse|friend|boyfriend|girlfriend|doctor|physician"
 )
 _NOT_SAID = re.compile(
     r"\b(?:ABC|XYZ|[XYZ]{2,}|Drs?\.|M(?:r|rs|s)\.|dictat\w*|above|below|noncontributory|"
@@ -49,11 +40,11 @@ _WRITTEN = [  # of a note -> as a note for anyone would have it
     (r"\b(?:q\.?a\.?m\.?)(?=\W|$)", "every morning"),
     (r"\b(?:q\.?d\.?|q\. day|q\. ?daily|QD|every day)(?=\W|$)", "daily"),
     (r"\b(?:p\.?r\.?n\.?|PRN)(?=\W|$)", "as needed"),
-    (r"\bs/p\b|\bstatus post\b", "status post"),
+    (r"\bs/p\b", "status post"),
     (r"\bdaily daily\b", "daily"),
     (r" +", " "),
 ]
-# of a note -> as it is said; those of illnesses half of the time
+# of a note -> as it is said; in three of five sentences each
 LAY = {
     "hypertension": ["high blood pressure"],
     "hyperlipidemia": ["high cholesterol"],
@@ -140,7 +131,7 @@ _ASKED = {
 }  # fmt: skip
 _ACKNOWLEDGED = ["Okay.", "I see.", "Alright.", "Got it.", "Mm-hmm.", "Thank you.", "Good."]
 _AGREED = ["Okay.", "Alright.", "Yes.", "Sounds good.", "Thank you, doctor.", "Okay, I understand."]
-_NO = ["No.", "No.", "Nope.", "No, doctor.", "Not that I know of.", "No, never.", "None.", "No, nothing.",
+NO = ["No.", "No.", "Nope.", "No, doctor.", "Not that I know of.", "No, never.", "None.", "No, nothing.",
        "Nothing like that.", "Not really.", "I haven't noticed any.", "Not at all.", "No, none."]  # fmt: skip
 # an answer of yes, and how the note says the same
 _SOME = [("Yes.", "Positive for {}."), ("Yeah.", "Positive for {}."), ("I do.", "Positive for {}."),
@@ -162,10 +153,9 @@ _TIMES = [
 ]
 _DAYS = ["Monday", "last night", "yesterday", "the summer", "August", "this morning", "last year"]
 HAD = 0.4  # of the denied complaints that were asked for, those that the patient has after all
-_YES = ["Yes.", "Yeah.", "I do.", "Yes, I do."]
-_SUBJECT = r"(?:The patient|Patient|This patient|He|She)"
+YES = ["Yes.", "Yeah.", "I do.", "Yes, I do."]
 _DENIED = re.compile(
-    rf"^(?:{_SUBJECT} )?(?:also |currently |otherwise |further )?(?:[Dd]enie[sd]|[Nn]egative for|"
+    rf"^(?:{SUBJECT} )?(?:also |currently |otherwise |further )?(?:[Dd]enie[sd]|[Nn]egative for|"
     r"has no|had no|has not had|is negative for|No|There (?:is|are|was|were|has been) no) "
     r"(?:having |experiencing |any |a |known |family |past |recent |significant )*"
     r"((?:history|complaints?|signs?|evidence|use) of )?(.+?)\.?$"
@@ -206,14 +196,15 @@ def windows(rng: random.Random, section: str, text: str) -> Iterator[tuple[str, 
         taken: list[Said] = []
         while rest and (not taken or _length([*taken, rest[0]]) <= most):
             taken.append(rest.pop(0))
-        yield _turns(rng, taken), " ".join(said.told for said in taken)
+        yield turns_of_all(rng, taken), " ".join(said.told for said in taken)
 
 
 def _length(taken: list[Said]) -> int:
     return sum(len(words.split()) + 1 for said in taken for _, words in said.turns)
 
 
-def _turns(rng: random.Random, taken: list[Said]) -> str:
+def turns_of_all(rng: random.Random, taken: list[Said]) -> str:
+    """The turns, a line each: with a word between two of one speaker, or as one."""
     bracketed = rng.random() < 0.3
     lines: list[tuple[str, str]] = []
     for said in taken:
@@ -260,7 +251,7 @@ def _sentence(rng: random.Random, section: str, sentence: str) -> list[Said]:
     label = _LABEL.match(sentence)
     rest = sentence[label.end() :] if label else sentence
     told = sentence if sentence[-1] in ".:" else sentence + "."
-    told = _of_patient(told[:1].upper() + told[1:])
+    told = of_patient(told[:1].upper() + told[1:])
     denied = _DENIED.match(rest)
     if denied and not _HAS_VERB.search(denied[2]):
         items = [item.strip() for item in _AND.split(denied[2]) if item.strip()]
@@ -273,20 +264,6 @@ def _sentence(rng: random.Random, section: str, sentence: str) -> list[Said]:
         said = _by_doctor(rng, section, label[1] if label else "", rest)
         return [Said((("doctor", said),), told)] if said else []
     return _by_patient(rng, section, rest, told)
-
-
-def _of_patient(told: str) -> str:
-    """A note's sentence, of "the patient": nobody says whether they are a he or a she."""
-    told = re.sub(r"^(?:He|She|Patient|This patient)\b", "The patient", told)
-    told = re.sub(
-        r"\b(?:he|she) ((?:also|still|then|now|never|usually|only|currently) )?([a-z]+)\b",
-        lambda m: f"they {m[1] or ''}{ {'is': 'are', 'was': 'were'}.get(m[2]) or _base(m[2]) }",
-        told,
-    )
-    told = re.sub(r"\b(?:himself|herself)\b", "themselves", told)
-    told = re.sub(r"\b(?:his)\b|\bher(?= [a-z0-9])", "their", told)
-    told = re.sub(r"^(?:His|Her)\b", "The patient's", told)
-    return re.sub(r"\b(?:him|her)\b", "them", told)
 
 
 def _negative(
@@ -307,7 +284,7 @@ def _negative(
     if len(said) == 1 or rng.random() < 0.5:
         ask = ["Any {}?", "Do you have any {}?", "Have you had any {}?", "Have you noticed any {}?"]
         yield "doctor", rng.choice(ask).format(kind + listed)
-        yield "patient", rng.choice(_NO)
+        yield "patient", rng.choice(NO)
         return
     for number, item in enumerate(said):
         ask = (
@@ -316,7 +293,7 @@ def _negative(
             else ["Any {}?", "And {}?", "What about {}?"]
         )
         yield "doctor", rng.choice(ask).format((kind if number == 0 else "") + item)
-        yield "patient", rng.choice([*_NO, f"No {item}.", f"No, no {item}."])
+        yield "patient", rng.choice([*NO, f"No {item}.", f"No, no {item}."])
 
 
 def _had(rng: random.Random, items: list[str]) -> list[Said]:
@@ -331,7 +308,7 @@ def _had(rng: random.Random, items: list[str]) -> list[Said]:
             "Have you had any {}?",
         ]
         asked = ("doctor", rng.choice(ask).format(_spoken(rng, item)))
-        answer, told = rng.choice(_SOME) if rng.random() < 0.5 else (rng.choice(_NO), "No {}.")
+        answer, told = rng.choice(_SOME) if rng.random() < 0.5 else (rng.choice(NO), "No {}.")
         time, day = rng.choice(_TIMES), rng.choice(_DAYS)
         told = told.format(item, time=time, day=day)
         answered = ("patient", answer.format(time=time, day=day))
@@ -339,59 +316,9 @@ def _had(rng: random.Random, items: list[str]) -> list[Said]:
     return found
 
 
-def habits(rng: random.Random) -> tuple[str, str, str]:
-    """A section's name, turns in which a patient says what they do, and what a note tells of it."""
-    section = rng.choice(list(_habits()))
-    taken = [_habit(rng, phrase) for phrase in rng.sample(_habits()[section], rng.randint(1, 4))]
-    return section, _turns(rng, taken), " ".join(said.told for said in taken)
-
-
-@lru_cache(maxsize=1)
-def _habits() -> dict[str, list[str]]:
-    return yaml.safe_load(HABITS.read_text(encoding="utf-8"))
-
-
-def _habit(rng: random.Random, phrase: str) -> Said:
-    verb, _, rest = phrase.partition(" ")
-    way = rng.random()
-    if way < 0.35:
-        asked = f"Do you {_to_you(phrase)}?"
-        yes = rng.random() < 0.5
-        answer = rng.choice(_YES if yes else [*_NO[:6], "I don't.", "Never have.", "Not anymore."])
-        does = f"{third(verb)} {rest}" if yes else f"does not {phrase}"
-        told = _of_them(f"The patient {does}".strip())
-        if answer == "Not anymore.":
-            told += " anymore"
-        return Said((("doctor", asked), ("patient", answer)), told + ".")
-    often = rng.choice(
-        ["", "", "", "still ", "usually ", "often ", "sometimes ", "always ", "never "]
-    )
-    if way < 0.7:
-        own, told = f"I {often}{phrase}", f"The patient {often}{third(verb)} {rest}"
-    elif way < 0.85:
-        own, told = f"I don't {phrase}", f"The patient does not {phrase}"
-    else:
-        when = rng.choice(["", " last week", " for years", " as a kid", " yesterday", " before"])
-        own, told = f"I {past(verb)} {rest}{when}", f"The patient {past(verb)} {rest}{when}"
-    turns = [("patient", _ended(re.sub(" +", " ", own).strip()))]
-    if rng.random() < 0.4:
-        turns.insert(
-            0, ("doctor", rng.choice(["Anything else?", "Tell me more.", "Go on.", "And?"]))
-        )
-    return Said(tuple(turns), _ended(_of_them(re.sub(" +", " ", told).strip())))
-
-
-def _of_them(told: str) -> str:
-    return re.sub(r"\bmy\b", "their", re.sub(r"\bI\b", "they", told))
-
-
-def _to_you(phrase: str) -> str:
-    return re.sub(r"\bmy\b", "your", re.sub(r"\bI\b", "you", phrase))
-
-
 def _by_patient(rng: random.Random, section: str, sentence: str, told: str) -> list[Said]:
     asked = ("doctor", rng.choice(_ASKED[section]))
-    if section == "FAM/SOCHX" and re.match(rf"(?:{_KIN})\b", sentence, _I):
+    if section == "FAM/SOCHX" and re.match(rf"(?:{KIN})\b", sentence, _I):
         kin = re.match(r"\w+", sentence)[0].lower()  # type: ignore[index]
         asked = (
             "doctor",
@@ -399,15 +326,15 @@ def _by_patient(rng: random.Random, section: str, sentence: str, told: str) -> l
         )
         if kin == "family":
             positive = re.match(r"Family history (?:is )?\w+ for (.+)", sentence)
-            if not positive or not told:
+            if not positive:
                 return []
             answer = rng.choice(["Yes, {}", "There's {}"]).format(_spoken(rng, positive[1]))
-            return [Said((asked, ("patient", _ended(answer))), told)]
+            return [Said((asked, ("patient", ended(answer))), told)]
         own = _spoken(rng, sentence[:1].lower() + sentence[1:])
-        return [Said((asked, ("patient", f"My {_ended(own)}")), told)]
-    own = _first_person(sentence)
+        return [Said((asked, ("patient", f"My {ended(own)}")), told)]
+    own = first_person(sentence)
     if own is not None:
-        return [Said((asked, ("patient", _ended(_spoken(rng, own)))), told)]
+        return [Said((asked, ("patient", ended(_spoken(rng, own)))), told)]
     if (
         section == "GENHX"
         or _HAS_VERB.search(sentence)
@@ -443,7 +370,7 @@ def _listed(rng: random.Random, section: str, items: list[str]) -> Iterator[tupl
                 "doctor",
                 rng.choice(["Do you have {}?", "Any {}?", "Have you ever had {}?"]).format(item),
             )
-            yield "patient", rng.choice(_YES)
+            yield "patient", rng.choice(YES)
         return
     yield "doctor", rng.choice(_ASKED[section])
     listed = said[0] if len(said) == 1 else ", ".join(said[:-1]) + f", and {said[-1]}"
@@ -453,16 +380,15 @@ def _listed(rng: random.Random, section: str, items: list[str]) -> Iterator[tupl
         "PASTSURGICAL": ["", "I had ", "Yes, "],
         "PASTMEDICALHX": ["", "I have ", "Yes, "],
         "CC": ["", "I have ", "I've had ", "It's "],
-        "GENHX": ["", "I have "],
         "ROS": ["", "I have ", "Yes, "],
     }.get(section, [""])
     answer = rng.choice(before) + listed
-    yield "patient", _ended(answer[:1].upper() + answer[1:])
+    yield "patient", ended(answer[:1].upper() + answer[1:])
 
 
 def _by_doctor(rng: random.Random, section: str, label: str, sentence: str) -> str | None:
     plain = sentence[:-1] if sentence.endswith(".") else sentence
-    own = _second_person(plain)
+    own = second_person(plain)
     if own is None:
         return None
     if section in ("PLAN", "DISPOSITION", "assessment_and_plan") and _PLAN.match(own):
@@ -472,14 +398,12 @@ def _by_doctor(rng: random.Random, section: str, label: str, sentence: str) -> s
         start = ["So you have {}", "This is {}", "It looks like {}", "My impression is {}", "{}"]
         own = rng.choice(start).format(_lower_first(own))
     elif label and section == "EXAM":
-        part = _lower_first(label) if not label.isupper() or len(label) > 5 else label
-        part = part.lower()
         start = ["{label}, {own}", "Let me check the {label}. {Own}", "Your {label}: {own}"]
-        own = rng.choice(start).format(label=part, own=_lower_first(own), Own=own)
+        own = rng.choice(start).format(label=label.lower(), own=_lower_first(own), Own=own)
     elif label:
         own = f"{label.capitalize()}, {_lower_first(own)}"
     own = _spoken(rng, own)
-    return _ended(own[:1].upper() + own[1:])
+    return ended(own[:1].upper() + own[1:])
 
 
 def _spoken(rng: random.Random, text: str) -> str:
@@ -515,106 +439,14 @@ def _numbers(text: str) -> str:
     )
 
 
-def _first_person(sentence: str) -> str | None:
-    """What is told of a patient, as they say it; None where no rule fits.
-
-    "She takes her pills" -> "I take my pills".
-    """
-    begun = re.match(
-        rf"^(?:{_SUBJECT}) ((?:also|currently|still|then|now|never|usually|only|recently) )?([a-z]+) ",
-        sentence,
-    )
-    if not begun:
-        return None
-    other = re.search(rf"\b(?:{_KIN})\b", sentence, _I)
-    if other and re.search(r"\b(?:he|she|his|her|him|they|their)\b", sentence[other.end() :]):
-        return None
-    if re.search(
-        r"\b(?:admitted|referred|examined|evaluated|seen by me|brought|transferred|this \d+)\b",
-        sentence,
-    ):
-        return None
-    adverb, verb = begun[1] or "", begun[2]
-    rest = sentence[begun.end() :]
-    if verb in (
-        "states",
-        "reports",
-        "says",
-        "notes",
-        "feels",
-        "stated",
-        "reported",
-        "admits",
-        "mentions",
-    ):
-        of = re.match(r"(?:that )?(?=(?:he|she|the patient|his|her|there|it) )", rest)
-        if of:
-            own = rest[of.end() :]
-        elif verb == "feels":
-            own = f"I {adverb}feel {rest}"
-        elif verb in ("reports", "reported", "admits"):
-            own = f"I {'had' if verb == 'reported' else 'have'} {re.sub('^(?:that|to) ', '', rest)}"
-        else:
-            return None
-    elif verb in ("complains", "complained"):
-        own = "I have " + re.sub(r"^of ", "", rest)
-    elif verb in ("presents", "presented", "comes", "returns", "appears"):
-        return None
-    else:
-        own = f"I {adverb}{_base(verb)} {rest}"
-    return _of_me(own)
-
-
-def _of_me(text: str) -> str:
-    text = re.sub(r"\b[Ff]ormer\b", "former", text)
-    text = re.sub(
-        r"\b(?:he|she|the patient) ((?:also|still|then|now|never|usually|only) )?([a-z]+)\b",
-        lambda m: f"I {m[1] or ''}{_base(m[2])}",
-        text,
-    )
-    text = re.sub(r"\b(?:himself|herself)\b", "myself", text)
-    text = re.sub(r"\b(?:his|the patient's)\b|\bher(?= [a-z0-9])", "my", text)
-    text = re.sub(r"\b(?:him|her|the patient)\b", "me", text)
-    return text[:1].upper() + text[1:]
-
-
-def _second_person(text: str) -> str | None:
-    """What is told of a patient, as their doctor says it to them; None where no rule fits."""
-    if re.search(rf"\b(?:{_KIN})\b", text, _I) and re.search(r"\b(?:his|her|he|she)\b", text):
-        return None
-    text = re.sub(rf"^(?:{_SUBJECT}) ", "the patient ", text)
-    text = re.sub(
-        r"\b(?:he|she|the patient) ((?:also|still|then|now|will|can|should|may) )?([a-z]+)\b",
-        lambda m: (
-            f"you {m[1] or ''}{'are' if m[2] == 'is' else 'were' if m[2] == 'was' else _base(m[2])}"
-        ),
-        text,
-    )
-    text = re.sub(r"\b(?:himself|herself)\b", "yourself", text)
-    text = re.sub(r"\b(?:[Hh]is|[Tt]he patient's)\b|\b[Hh]er(?= [a-z0-9])", "your", text)
-    text = re.sub(r"\b(?:him|her|(?:the )?patient)\b", "you", text)
-    return text[:1].upper() + text[1:]
-
-
-def _base(verb: str) -> str:
-    """A verb that follows "he" or "the patient", as it follows "I"."""
-    if verb in ("is", "has", "does", "was"):
-        return {"is": "am", "has": "have", "does": "do"}.get(verb, verb)
-    if verb in SAME_IN_ALL_PERSONS or not verb.endswith("s") or verb.endswith("ss"):
-        return verb
-    if verb.endswith("ies"):
-        return verb[:-3] + "y"
-    return verb[:-2] if re.search(r"(?:ss|sh|ch|x|zz|o)es$", verb) else verb[:-1]
-
-
 def _lower_first(text: str) -> str:
     """Without the capital of a sentence; that of an abbreviation ("COPD") stays."""
-    return (
-        text
-        if re.match(r"[A-Z][A-Z\d]", text) or text.startswith("I ")
-        else text[:1].lower() + text[1:]
-    )
+    # Not thirdperson's, which keeps "T 100.9" too: the released adapter's rows come out as they were.
+    if re.match(r"[A-Z][A-Z\d]", text) or text.startswith("I "):
+        return text
+    return text[:1].lower() + text[1:]
 
 
-def _ended(text: str) -> str:
+def ended(text: str) -> str:
+    """With a full stop where nothing ends it."""
     return text if text.endswith((".", "?")) else text + "."

@@ -10,8 +10,9 @@ from eval.faults import content_words
 from eval.rouge import tokenize
 from summarizer.numbers import numbers_of
 from train.auxiliary import spoken_notes
+from train.habits import habits
 from train.objectives import Document
-from train.spoken import LAY, MOST_WORDS, habits, windows
+from train.spoken import LAY, MOST_WORDS, windows
 
 NOTE = {
     "GENHX": "The patient is a 58-year-old woman with three weeks of swelling of the left calf. She "
