@@ -6,11 +6,12 @@ Run as:
 
 CORPUS is a folder of *.jsonl.xz files with `source` and `text`. Three stages, each skipped when
 its result is there: `prepare` (leave out documents that hold a row of a task, hold some back for
-validation, train the tokenizer, list the words
-of the lexicon), `train`, `export` (bf16 safetensors and run.json). Training goes
-on from its saved state, on a GPU or a CPU; the learning rate warms up, stays, and decays over the
-last part (WSD), so that a run can be lengthened from the state before the decay. Where no state is
-kept, `--start models/base` goes on from released weights, with a new optimizer and a new warm-up.
+validation, train the tokenizer, list the words of the lexicon), `train`, `export` (bf16 safetensors
+and run.json). Training goes on from its saved state, on a GPU or a CPU; the learning rate warms up,
+stays, and decays over the last part (WSD), so that a run can be lengthened from the state before
+the decay. Where no state is kept, `--start models/base` goes on from released weights, with a new
+optimizer and a new warm-up; with a multiple of their layers as `--num_layers` in a deeper encoder
+that begins where they ended (`train.growth`).
 
 It does not know what the tasks are: `--exclude` only serves to keep their text out.
 """
@@ -40,6 +41,7 @@ import numpy as np
 from summarizer.lexicon import FILE as LEXICON
 from summarizer.lexicon import words_of
 from train import objectives
+from train.growth import deeper
 from train.objectives import Document
 from train.tokenizer import sentinel_ids, train_tokenizer
 
@@ -545,7 +547,7 @@ def released_state(folder: Path, config: Pretraining, model) -> dict:
     try:
         record = json.loads((folder / "run.json").read_text())
         released = T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        model.load_state_dict(released.state_dict())
+        model.load_state_dict(deeper(released.state_dict(), config.num_layers))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise SystemExit(f"{folder} is no base of this shape to go on from: {error}") from None
     if record["steps"] >= config.steps:
@@ -562,9 +564,16 @@ def released_state(folder: Path, config: Pretraining, model) -> dict:
 def phase_of(config: Pretraining, step: int) -> dict:
     """What may change between parts of one run, and the step from which it holds."""
     names = ("steps", "decay", "rows", "input_tokens", "target_tokens", "mixture")
+    defaults = Pretraining()
+    others = ("num_layers", "learning_rate")  # of a part that grows, or goes on more gently
     return {
         "from": step,
         **{name: getattr(config, name) for name in names},
+        **{
+            name: getattr(config, name)
+            for name in others
+            if getattr(config, name) != getattr(defaults, name)
+        },
         **({"start": config.start} if config.start else {}),
     }
 

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from train import pretrain
+from train.growth import ADDS, deeper
 from train.pretrain import Pretraining, Rows, new_model, packed_loss
 
 TINY = Pretraining(
@@ -255,6 +256,40 @@ def test_a_run_goes_on_from_released_weights_where_no_state_is_kept(work, releas
     assert "--start" not in first and second.endswith(f"--start {base}")
     assert [c["step"] for c in record["curve"] if "eval_loss" in c] == [8, 12]
     assert pretrain.rate_at(8, longer, 8) < pretrain.rate_at(9, longer, 8)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_deeper_base_begins_where_the_trained_one_ended(times):
+    torch.manual_seed(0)
+    shallow = new_model(TINY).eval()
+    deep = new_model(dataclasses.replace(TINY, num_layers=2 * times)).eval()
+    tokens = torch.randint(3, 200, (2, 40))
+
+    def apart(weights):
+        deep.load_state_dict(weights)
+        with torch.no_grad():
+            before, after = (m(input_ids=tokens, decoder_input_ids=tokens).logits for m in (shallow, deep))  # fmt: skip
+        return ((after - before).norm() / before.norm()).item()
+
+    grown = deeper(shallow.state_dict(), 2 * times)
+    adding_all = {
+        name: weight * times if name.startswith("encoder") and name.endswith(ADDS) else weight
+        for name, weight in grown.items()
+    }
+    near, far = apart(grown), apart(adding_all)
+    assert (near == far == 0) if times == 1 else (near < 0.2 and far > 2 * near), (near, far)
+
+
+def test_a_base_grows_by_whole_times_alone(released):
+    grown = dataclasses.replace(TINY, steps=12, start=str(released), num_layers=4)
+    model = new_model(grown)
+    state = pretrain.released_state(released, grown, model)
+    assert len(model.encoder.block) == 4
+    last = pretrain.commands(state["phases"])[-1]
+    assert "--num_layers 4" in last and last.endswith(f"--start {released}")
+    odd = dataclasses.replace(grown, num_layers=5)
+    with pytest.raises(SystemExit, match="no multiple of the 2"):
+        pretrain.released_state(released, odd, new_model(odd))
 
 
 @pytest.mark.parametrize("fault", ["no folder", "another shape", "a cut file", "enough steps"])
