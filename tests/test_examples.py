@@ -283,3 +283,19 @@ def test_a_reference_is_one_short_question(row):
 def test_a_subject_line_is_followed_by_its_message(row):
     if "SUBJECT:" in row["input"]:
         assert re.fullmatch(r"SUBJECT: [^\n]+\nMESSAGE: .+", row["input"], re.DOTALL)
+
+
+def _passages(text: str, words: int) -> set[tuple[str, ...]]:
+    found = re.findall(r"[a-z0-9]+", text.lower())
+    return {tuple(found[i : i + words]) for i in range(len(found) - words + 1)}
+
+
+# names of places may be seven words long ("the posterior horn of the medial meniscus")
+@pytest.mark.parametrize(
+    ("grammar", "task", "words"), [("messages", "question", 6), ("findings", "radiology", 8)]
+)
+def test_what_adapters_learn_from_says_nothing_as_an_example_does(grammar, task, words):
+    said = _passages(Path(f"train/grammar/{grammar}.yaml").read_text(encoding="utf-8"), words)
+    for line in Path(f"examples/{task}.jsonl").read_text(encoding="utf-8").splitlines():
+        example = json.loads(line)
+        assert not said & _passages(example["input"], words), example["id"]

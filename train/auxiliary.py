@@ -9,8 +9,17 @@ little else answers an ankle with "no acute cardiopulmonary abnormality". The co
 consumers' questions are about a thousand each: too few to learn that a drug's name must be carried
 over. So the adapters also learn from
 
-    radiology-grammar.jsonl, chest-grammar.jsonl, dialogue-grammar.jsonl, question-grammar.jsonl
+    radiology-grammar.jsonl, chest-grammar.jsonl, dialogue-grammar.jsonl
                                  pairs drawn from the grammars of train/grammar (train.synthetic)
+    drawn-reports.jsonl          reports of every examination, put together from parts (train.drawn);
+                                 between what is drawn stand sentences of the training reports
+                                 (--reports) that tell nothing abnormal
+    named-reports.jsonl          the like, and the training reports, with phrases of MTSamples and of
+                                 textbooks in place of what they name (train.substitution)
+    messages.jsonl               consumers' messages, drawn with what they ask (train.messages);
+                                 between what is drawn stand sentences of the training messages
+                                 (--questions) and of spoken-notes.jsonl that ask for nothing
+    renamed-messages.jsonl       the training messages, each about some other drugs and diseases
     mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
     spoken-notes.jsonl           the same and more of them, sentence by sentence as it is said
                                  (train.spoken), a few turns in a row
@@ -31,8 +40,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from train.data import read_rows
+from train.drawn import drawn, plain
+from train.errors import DataError
 from train.habits import habits
+from train.messages import messages, remarks, statements
 from train.objectives import (
     HEADING,
     Document,
@@ -43,7 +57,8 @@ from train.objectives import (
 )
 from train.pretrain import read_documents
 from train.spoken import windows
-from train.synthetic import conversations, questions, reports
+from train.substitution import frequencies, phrases, renamed, substituted
+from train.synthetic import conversations, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
 EXAMINATION = re.compile(
@@ -241,6 +256,9 @@ def _told(rng: random.Random, section: str) -> str:
     return re.sub(r"(?m)^(?:\w+:|\[\w+\])[ \d.)]*$\n?", "", as_conversation(rng, section)).strip()
 
 
+CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
+STATEMENTS = 2000  # of the spoken notes, between what a message says
+
 ASKED = re.compile(
     r"^What (?:is \(are\)|are the (?:symptoms|treatments) (?:of|for)|causes) ([^?\n]{4,60}?) ?\?",
     re.MULTILINE,
@@ -251,6 +269,24 @@ def topics(documents: list[Document]) -> list[str]:
     """The conditions that MedQuAD's pages ask about, in alphabetical order."""
     found = (m[1] for d in documents if d.source == "medquad" for m in ASKED.finditer(d.text))
     return sorted({name.strip() for name in found if not name.startswith("the ")})
+
+
+NO_NAME = re.compile(r"^(?:What|Living|About|Your|Smoking)\b|\b(?:and|You)\b")
+
+
+def names(topics: list[str]) -> list[str]:
+    """Those of the topics that name one condition, as a message would."""
+    return [name for name in topics if len(name.split()) <= 6 and not NO_NAME.search(name)]
+
+
+def named_reports(
+    count: int, films: list[dict[str, Any]], documents: list[Document]
+) -> Iterator[dict[str, Any]]:
+    """Of so many drawn reports, and of the training reports, those in which a phrase is replaced."""
+    named = phrases(documents)
+    # Another seed than that of the reports that are learned as they are.
+    yield from substituted(drawn(count, plain(films), seed=1), named, "named-drawn", seed=1)
+    yield from substituted(films, named, "named", seed=2)
 
 
 def write(path: Path, rows: Iterator[dict[str, str]]) -> None:
@@ -273,8 +309,20 @@ def main(arguments: list[str] | None = None) -> int:
         "--count",
         type=int,
         default=2000,
-        help="pairs of a grammar; twice as many chest films and questions, three times as many "
-        "conversations (2000)",
+        help="pairs of a grammar; twice as many chest films, three times as many conversations, "
+        "thirty times as many messages and drawn reports (2000)",
+    )
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        default=Path("data/question/train.jsonl"),
+        help="training rows of the question task, for sentences that ask for nothing",
+    )
+    parser.add_argument(
+        "--reports",
+        type=Path,
+        default=Path("data/radiology/train.jsonl"),
+        help="training rows of the radiology task, for sentences that tell nothing abnormal",
     )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
@@ -284,15 +332,28 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    try:
+        questions, films = read_rows(options.questions), read_rows(options.reports)
+    except DataError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 1
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
     write(options.out / "chest-grammar.jsonl", reports(2 * options.count, name="chest"))
+    write(options.out / "drawn-reports.jsonl", drawn(30 * options.count, plain(films)))
     named = topics(documents)
+    write(options.out / "named-reports.jsonl", named_reports(30 * options.count, films, documents))
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
-    write(options.out / "question-grammar.jsonl", questions(2 * options.count, named))
+    consumers = [row for row in questions if row.get("source") in CONSUMERS]
+    shares = frequencies(documents)
+    write(options.out / "renamed-messages.jsonl", renamed(consumers, names(named), shares, 6))
+    asked = [row["input"] for row in consumers]
+    spoken = [row["input"] for row in read_rows(options.out / "spoken-notes.jsonl")]
+    found = [*remarks(asked), *statements(spoken, STATEMENTS)]
+    write(options.out / "messages.jsonl", messages(30 * options.count, names(named), found))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Pairs drawn from the grammars of train/grammar: reports, conversations, questions.
+"""Pairs drawn from the grammars of train/grammar: reports and conversations.
 
 A grammar says what may be written and what its summary then is, so that a pair is right by how it
 was made: a finding that is not normal is in the impression, a drug that was named is in the note.
@@ -306,49 +306,3 @@ def conversations(
             "section": asked,
             "source": "grammar",
         }
-
-
-# --- question -------------------------------------------------------------------------------------
-
-
-def message(rng: random.Random, rules: dict[str, Any], topics: Sequence[str]) -> tuple[str, str]:
-    """(a consumer's message, the question that it comes to)."""
-    lists = {
-        **rules["slots"],
-        "topic": topics,
-        "age": [str(n) for n in range(19, 85)],
-    }
-    lists["time"] = [*rules["slots"]["time"]]
-    filler = Filler(rng, lists)
-    intents = rules["intents"]  # those that most people write about come first
-    intent = rng.choices(intents, [3 if place < 2 else 1 for place in range(len(intents))])[0]
-    fact, ask, target = (rng.choice(intent[part]) for part in ("facts", "asks", "target"))
-    fact = fact.replace("{time2}", "next week")
-    fact, ask, target = (capital(text) for text in filler.fill(fact, ask, target))
-    asides = [filler.fill(aside)[0] for aside in rng.sample(rules["asides"], rng.randrange(0, 4))]
-    middle = [fact, ask]
-    for aside in asides:
-        middle.insert(rng.randrange(len(middle) + 1), aside)
-    text = " ".join([rng.choice(rules["openings"]), *middle, rng.choice(rules["closings"])]).strip()
-    way = rng.random()
-    if way < 0.25:
-        words = target.rstrip("?").split(" ")
-        subject = " ".join(words[-min(3, len(words)) :]) if rng.random() < 0.5 else "question"
-        text = f"SUBJECT: {subject}\nMESSAGE: {text}"
-    elif way < 0.4:
-        text = text.lower()
-    elif way < 0.5:
-        text = text.replace(". ", " ").replace("?", "")
-    return text, capital(target)
-
-
-def questions(count: int, topics: Sequence[str], seed: int = 0) -> Iterator[dict[str, str]]:
-    """Up to `count` rows, no text twice: `id`, `input`, `target`, `source`."""
-    rng, rules = random.Random(seed), grammar("question")
-    seen: set[str] = set()
-    for number in range(count):
-        text, target = message(rng, rules, topics)
-        if text in seen:
-            continue
-        seen.add(text)
-        yield {"id": f"grammar-{number}", "input": text, "target": target, "source": "grammar"}
