@@ -19,7 +19,6 @@ over. So the adapters also learn from
     messages.jsonl               consumers' messages, drawn with what they ask (train.messages);
                                  between what is drawn stand sentences of the training messages
                                  (--questions) and of spoken-notes.jsonl that ask for nothing
-    renamed-messages.jsonl       the training messages, each about some other drugs and diseases
     mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
     spoken-notes.jsonl           the same and more of them, sentence by sentence as it is said
                                  (train.spoken), a few turns in a row
@@ -57,7 +56,7 @@ from train.objectives import (
 )
 from train.pretrain import read_documents
 from train.spoken import windows
-from train.substitution import frequencies, phrases, renamed, substituted
+from train.substitution import phrases, substituted
 from train.synthetic import conversations, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -347,10 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
-    consumers = [row for row in questions if row.get("source") in CONSUMERS]
-    shares = frequencies(documents)
-    write(options.out / "renamed-messages.jsonl", renamed(consumers, names(named), shares, 6))
-    asked = [row["input"] for row in consumers]
+    asked = [row["input"] for row in questions if row.get("source") in CONSUMERS]
     spoken = [row["input"] for row in read_rows(options.out / "spoken-notes.jsonl")]
     found = [*remarks(asked), *statements(spoken, STATEMENTS)]
     write(options.out / "messages.jsonl", messages(30 * options.count, names(named), found))

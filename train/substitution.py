@@ -1,6 +1,6 @@
 """Names put in place of names: pairs in which what is told can only be read, not known.
 
-Drawn reports know few hundred things and places, and an adapter that learned from them alone writes
+Drawn reports know a few hundred things and places, and an adapter that learned from them alone writes
 "condyles" where a report says "convexity": it carries on what it knows. Here words that a text and
 its target share are replaced in both by a phrase from elsewhere, of whatever meaning, and sentences
 of the text go on with what is told nowhere: what stands there has to be copied, whatever it is.
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.clinical import tells_abnormality
@@ -19,11 +18,8 @@ from eval.clinical import tells_abnormality
 REPLACED = 0.6  # of what both share
 NORMAL = 0.5  # of the texts, those in which something else is said to be normal
 GOES_ON = 0.3  # of the sentences with a replaced phrase
-COMMON = 0.08  # of the documents: a word in more of them is no part of a name
-RARE = 0.04  # of the documents: a name holds a word in fewer of them
 SOURCES = frozenset({"mtsamples", "openstax_health"})  # texts that name parts of the body
 
-_WORDS = re.compile("[a-z']+")
 _WORD = "[a-z][a-z-]+"
 _PHRASE = re.compile(
     rf"\b(?:of|in|within|at|from|through|along|involving|into|over|to|around|between) (?:the|an?) "
@@ -85,22 +81,10 @@ def phrases(documents: Iterable[Any]) -> list[str]:
     )
 
 
-def frequencies(documents: Iterable[Any]) -> dict[str, float]:
-    """In what share of the documents each word stands, in small letters."""
-    counts: Counter[str] = Counter()
-    number = 0
-    for number, document in enumerate(documents, 1):
-        counts.update(set(_WORDS.findall(document.text.lower())))
-    return {word: count / number for word, count in counts.items()}
-
-
-def shared(text: str, target: str, kept: Collection[str] = _KEPT) -> list[str]:
+def shared(text: str, target: str) -> list[str]:
     """The longest runs of words of a target that stand in its text as well, in small letters.
 
     Between the words that say how, where and how much; none of what is denied.
-
-    Args:
-        kept: those words.
     """
     text = " ".join(text.lower().split())
     found: dict[str, None] = {}
@@ -111,7 +95,7 @@ def shared(text: str, target: str, kept: Collection[str] = _KEPT) -> list[str]:
         start = 0
         while start < len(words):
             end = start
-            while end < len(words) and words[end] not in kept:
+            while end < len(words) and words[end] not in _KEPT:
                 if not _stands(words[start : end + 1], text):
                     break
                 end += 1
@@ -189,43 +173,6 @@ def _on(sentence: str, named: Sequence[str], rng: random.Random) -> str:
         return sentence
     more = rng.choice(_GOES_ON).replace("{phrase}", rng.choice(named))
     return sentence[:-1] + _CHOICE.sub(lambda choice: rng.choice(choice[1].split("|")), more) + "."
-
-
-def renamed(
-    rows: Sequence[Mapping[str, Any]],
-    named: Sequence[str],
-    shares: Mapping[str, float],
-    times: int,
-    seed: int = 0,
-) -> Iterator[dict[str, Any]]:
-    """Messages about another drug or disease, each up to so many times.
-
-    What is replaced is the run of shared words with the rarest word, if that is rare enough to be
-    a name; the rows in which none is are left out.
-
-    Args:
-        named: names (`train.synthetic.names`).
-        shares: of documents that a word stands in (`frequencies`).
-    """
-    rng = random.Random(seed)
-    kept = _KEPT | {word for word, share in shares.items() if share > COMMON}
-
-    def rarest(run: str) -> float:
-        return min(shares.get(word, 0.0) for word in _WORDS.findall(run))
-
-    for row in rows:
-        runs = shared(row["input"], row["target"], kept)
-        run = min(runs, key=rarest, default="")
-        if not run or rarest(run) >= RARE:
-            continue
-        for number, name in enumerate(rng.sample(named, times)):
-            yield {
-                **row,
-                "id": f"{row['id']}-renamed-{number}",
-                "input": _put(row["input"], run, name),
-                "target": _put(row["target"], run, name),
-                "source": "renamed",
-            }
 
 
 def substituted(

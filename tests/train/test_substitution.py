@@ -6,14 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from train.drawn import drawn
-from train.substitution import (
-    frequencies,
-    phrases,
-    renamed,
-    replaced,
-    shared,
-    substituted,
-)
+from train.substitution import phrases, replaced, shared, substituted
 
 NAMED = ["pterygoid canal", "oblique vein of the atrium", "uvula", "lesser omentum"]
 
@@ -89,24 +82,3 @@ def test_an_abnormal_report_in_which_nothing_is_shared_is_left_out():
 def test_the_same_seed_replaces_the_same():
     rows = list(drawn(100))
     assert list(substituted(rows, NAMED, "a", 3)) == list(substituted(rows, NAMED, "a", 3))
-
-
-def test_a_message_is_renamed_where_it_names_something_rare():
-    shares = frequencies([document("what is the treatment for pain")] * 20 + [document("gout")])
-    assert shares["pain"] == pytest.approx(20 / 21)
-    rows = [
-        {
-            "id": "1",
-            "input": "My gout is bad. Is there treatment for gout?",
-            "target": "What is the treatment for gout?",
-        },  # fmt: skip
-        {"id": "2", "input": "What is the treatment for pain?", "target": "What is the treatment?"},
-    ]
-    shares["gout"] = 0.01
-    found = list(renamed(rows, ["lupus", "Behcet disease"], shares, 2))
-    assert [row["source"] for row in found] == ["renamed", "renamed"]
-    assert {row["target"] for row in found} == {
-        "What is the treatment for lupus?",
-        "What is the treatment for Behcet disease?",
-    }
-    assert all("gout" not in row["input"] for row in found)
