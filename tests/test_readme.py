@@ -44,8 +44,8 @@ def test_a_changed_figure_is_seen():
 
 def test_the_windows_are_those_that_the_models_read_in():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    told = re.search(r"from (\d+) words on in windows of (\d+)", text)
-    for task in ("radiology", "dialogue"):
+    for task, name in (("radiology", "report"), ("dialogue", "conversation")):
+        told = re.search(rf"a {name} from (\d+) words on in windows of (\d+)", text)
         record = json.loads((ROOT / "models" / task / "run.json").read_text())
         words = record["recipe"]["window_words"]
         assert (int(told[1]), int(told[2])) == (SLACK * words, words)

@@ -236,9 +236,9 @@ def test_a_teacher_that_is_not_there_is_named_with_the_recipe_that_makes_it(
         distill.check_teachers(
             load_recipe("question", {"distillation.teachers": ["models/nobody"]})
         )
-    teachers = "[models/radiology-second]"
-    start = ["radiology-start", "--distillation.teachers", teachers, "--data_dir", str(tmp_path)]
+    teachers = ["--distillation.teachers", "[models/dialogue-start]"]
+    start = ["dialogue", "--init_from", "null", *teachers, "--data_dir", str(tmp_path)]
     assert run.main(start) == 1
-    assert "make it with python -m train.run radiology-second" in capsys.readouterr().err
+    assert "make it with python -m train.run dialogue-start" in capsys.readouterr().err
     assert distill.main(["question", "texts.jsonl", "out.jsonl"]) == 1
     assert "names no distillation.teachers" in capsys.readouterr().err

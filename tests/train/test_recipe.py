@@ -14,7 +14,7 @@ from train.recipe import RECIPES, Recipe, load_recipe, parse_overrides, recipe_n
 from train.run import resolve
 from train.strict import field_names
 
-EMBEDDED = {"radiology", "radiology-second", "radiology-third", "dialogue", "question"}
+EMBEDDED = {"radiology", "dialogue-start", "dialogue", "question"}
 SEEDS = {
     "radiology-t5-small",
     "dialogue-flan-t5-base-balanced",
