@@ -22,6 +22,11 @@ over. So the adapters also learn from
     mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
     spoken-notes.jsonl           the same and more of them, sentence by sentence as it is said
                                  (train.spoken), a few turns in a row
+    named-notes.jsonl            the same, and the training conversations (--conversations), with
+                                 others' names in place of theirs (train.substitution)
+    answers.jsonl                a few questions and answers, drawn from
+                                 `train/grammar/answers.yaml` (train.answers), and what a note has
+                                 of them
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -41,6 +46,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from train.answers import answers
 from train.data import read_rows
 from train.drawn import drawn, plain
 from train.errors import DataError
@@ -56,7 +62,7 @@ from train.objectives import (
 )
 from train.pretrain import read_documents
 from train.spoken import windows
-from train.substitution import phrases, substituted
+from train.substitution import common, phrases, renamed, substituted
 from train.synthetic import conversations, reports
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -255,6 +261,7 @@ def _told(rng: random.Random, section: str) -> str:
     return re.sub(r"(?m)^(?:\w+:|\[\w+\])[ \d.)]*$\n?", "", as_conversation(rng, section)).strip()
 
 
+SHORT_CONVERSATIONS = frozenset({"mts-dialog"})  # sources of the dialogue task
 CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 
@@ -278,6 +285,16 @@ def names(topics: list[str]) -> list[str]:
     return [name for name in topics if len(name.split()) <= 6 and not NO_NAME.search(name)]
 
 
+def conditions(documents: list[Document]) -> list[str]:
+    """The names of one condition as they stand within a sentence: small, but for what is a name."""
+    return [
+        name
+        if any(letter.isupper() for letter in name[1:]) and not name.istitle()
+        else name.lower()
+        for name in names(topics(documents))
+    ]
+
+
 def named_reports(
     count: int, films: list[dict[str, Any]], documents: list[Document]
 ) -> Iterator[dict[str, Any]]:
@@ -286,6 +303,30 @@ def named_reports(
     # Another seed than that of the reports that are learned as they are.
     yield from substituted(drawn(count, plain(films), seed=1), named, "named-drawn", seed=1)
     yield from substituted(films, named, "named", seed=2)
+
+
+def named_notes(
+    spoken: list[dict[str, Any]], told: list[dict[str, Any]], documents: list[Document]
+) -> Iterator[dict[str, Any]]:
+    """The spoken notes and the training conversations, with others' names in place of theirs.
+
+    Args:
+        spoken: rows of spoken-notes.jsonl.
+        told: training rows of the dialogue task: the short ones three times, the long ones twice,
+            each time with other names.
+    """
+    kept, rng = common(documents), random.Random(4)
+    named = (phrases(documents), conditions(documents))
+    for row in spoken:
+        if found := renamed(row, named, kept, 0.6, rng):
+            yield found
+    short = [row for row in told if row["source"] in SHORT_CONVERSATIONS]
+    long = [row for row in told if row["source"] not in SHORT_CONVERSATIONS]
+    for rows, times, share in ((short, 3, 0.4), (long, 2, 0.3)):
+        for way in range(times):
+            for row in rows:
+                if found := renamed(row, named, kept, share, rng):
+                    yield {**found, "id": f"{found['id']}-{way}"}
 
 
 def write(path: Path, rows: Iterator[dict[str, str]]) -> None:
@@ -309,7 +350,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         default=2000,
         help="pairs of a grammar; twice as many chest films, three times as many conversations, "
-        "thirty times as many messages and drawn reports (2000)",
+        "twenty times as many questions and answers, thirty times as many messages and drawn reports (2000)",
     )
     parser.add_argument(
         "--questions",
@@ -323,6 +364,12 @@ def main(arguments: list[str] | None = None) -> int:
         default=Path("data/radiology/train.jsonl"),
         help="training rows of the radiology task, for sentences that tell nothing abnormal",
     )
+    parser.add_argument(
+        "--conversations",
+        type=Path,
+        default=Path("data/dialogue/train.jsonl"),
+        help="training rows of the dialogue task, to be told of other things",
+    )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
     if not text.exists():
@@ -332,7 +379,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     try:
-        questions, films = read_rows(options.questions), read_rows(options.reports)
+        questions, films, talks = map(
+            read_rows, (options.questions, options.reports, options.conversations)
+        )
     except DataError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
@@ -346,9 +395,12 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
+    write(options.out / "answers.jsonl", answers(20 * options.count, conditions(documents)))
     asked = [row["input"] for row in questions if row.get("source") in CONSUMERS]
-    spoken = [row["input"] for row in read_rows(options.out / "spoken-notes.jsonl")]
-    found = [*remarks(asked), *statements(spoken, STATEMENTS)]
+    spoken = read_rows(options.out / "spoken-notes.jsonl")
+    write(options.out / "named-notes.jsonl", named_notes(spoken, talks, documents))
+    said = [row["input"] for row in spoken]
+    found = [*remarks(asked), *statements(said, STATEMENTS)]
     write(options.out / "messages.jsonl", messages(30 * options.count, names(named), found))
     return 0
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.clinical import tells_abnormality
@@ -18,8 +19,10 @@ from eval.clinical import tells_abnormality
 REPLACED = 0.6  # of what both share
 NORMAL = 0.5  # of the texts, those in which something else is said to be normal
 GOES_ON = 0.3  # of the sentences with a replaced phrase
+COMMON = 0.08  # of the documents: a word in more of them is no part of a name
 SOURCES = frozenset({"mtsamples", "openstax_health"})  # texts that name parts of the body
 
+_WORDS = re.compile("[a-z']+")
 _WORD = "[a-z][a-z-]+"
 _PHRASE = re.compile(
     rf"\b(?:of|in|within|at|from|through|along|involving|into|over|to|around|between) (?:the|an?) "
@@ -42,6 +45,8 @@ _KEPT = frozenset(
     "increased decreased unchanged normal consistent suspicious biopsy recommended suggested seen "
     "measuring most up both upper lower cm mm".split()
 )
+# Of a conversation: who speaks, and of whom.
+_PEOPLE = frozenset("doctor patient dr mr mrs guest family".split())
 _DENIED = frozenset("no not without normal negative unremarkable clear".split())
 _GOES_ON = (
     " and <abuts|displaces|effaces|indents|reaches|touches|overlies|crosses> the {phrase}",
@@ -81,10 +86,26 @@ def phrases(documents: Iterable[Any]) -> list[str]:
     )
 
 
-def shared(text: str, target: str) -> list[str]:
+def common(documents: Iterable[Any]) -> frozenset[str]:
+    """The words, in small letters, of which none is part of a conversation's name for something.
+
+    Those that many of the documents (with `text`) hold, and those that say how, where and who.
+    """
+    counts: Counter[str] = Counter()
+    number = 0
+    for number, document in enumerate(documents, 1):
+        counts.update(set(_WORDS.findall(document.text.lower())))
+    many = {word for word, count in counts.items() if count > COMMON * number}
+    return frozenset(_KEPT | _PEOPLE | many)
+
+
+def shared(text: str, target: str, kept: Collection[str] = _KEPT) -> list[str]:
     """The longest runs of words of a target that stand in its text as well, in small letters.
 
     Between the words that say how, where and how much; none of what is denied.
+
+    Args:
+        kept: those words.
     """
     text = " ".join(text.lower().split())
     found: dict[str, None] = {}
@@ -95,7 +116,7 @@ def shared(text: str, target: str) -> list[str]:
         start = 0
         while start < len(words):
             end = start
-            while end < len(words) and words[end] not in _KEPT:
+            while end < len(words) and words[end] not in kept:
                 if not _stands(words[start : end + 1], text):
                     break
                 end += 1
@@ -184,3 +205,31 @@ def substituted(
         found = replaced(row, named, rng)
         if found is not None:
             yield {**found, "source": source}
+
+
+def renamed(
+    row: Mapping[str, Any],
+    named: tuple[Sequence[str], Sequence[str]],
+    kept: Collection[str],
+    share: float,
+    rng: random.Random,
+) -> dict[str, Any] | None:
+    """A conversation about other things: names in place of what it and its note share.
+
+    Args:
+        row: `id`, `input` and `target`, and what else it has.
+        named: two lists of names, either as likely as the other.
+        kept: words that are no part of a name (`common`).
+        share: of the names, those that are replaced, by chance.
+
+    Returns:
+        None where nothing was replaced.
+    """
+    text, target = row["input"], row["target"]
+    there = [one for one in shared(text, target, kept) if rng.random() < share]
+    if not there:
+        return None
+    for one in sorted(there, key=len, reverse=True):
+        name = rng.choice(named[0] if rng.random() < 0.5 else named[1])
+        text, target = _put(text, one, name), _put(target, one, name)
+    return {**row, "id": f"{row['id']}-named", "input": text, "target": target}

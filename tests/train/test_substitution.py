@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from train.drawn import drawn
-from train.substitution import phrases, replaced, shared, substituted
+from train.substitution import common, phrases, renamed, replaced, shared, substituted
 
 NAMED = ["pterygoid canal", "oblique vein of the atrium", "uvula", "lesser omentum"]
 
@@ -82,3 +82,34 @@ def test_an_abnormal_report_in_which_nothing_is_shared_is_left_out():
 def test_the_same_seed_replaces_the_same():
     rows = list(drawn(100))
     assert list(substituted(rows, NAMED, "a", 3)) == list(substituted(rows, NAMED, "a", 3))
+
+
+def test_words_that_many_texts_hold_are_part_of_no_name():
+    texts = [f"The patient takes drug number {number}." for number in range(40)]
+    kept = common([document(text) for text in [*texts, "Metformin was stopped."]])
+    assert {"takes", "drug", "patient", "the", "guest"} <= kept
+    assert "metformin" not in kept
+
+
+def test_a_conversation_is_about_other_things():
+    kept = common([document("Doctor: Do you take any? Patient: Yes, I take it.")] * 20)
+    row = {
+        "id": "7",
+        "input": "Doctor: Do you take any warfarin?\nPatient: Yes, I take Warfarin.",
+        "target": "The patient takes warfarin.",
+        "section": "MEDICATIONS",
+    }
+    told = [renamed(row, (NAMED, ["gout"]), kept, 0.6, random.Random(seed)) for seed in range(40)]
+    assert None in told, "no name is left as it is"
+    found = [one for one in told if one]
+    assert {one["target"].split("takes ")[1].rstrip(".") for one in found} == {*NAMED, "gout"}
+    for one in found:
+        name = one["target"].split("takes ")[1].rstrip(".")
+        assert one["input"].lower().count(name) == 2
+        assert "warfarin" not in one["input"].lower()
+        assert (one["id"], one["section"]) == ("7-named", "MEDICATIONS")
+
+
+def test_a_conversation_that_shares_no_name_with_its_note_is_left_out():
+    row = {"id": "1", "input": "Patient: It hurts.", "target": "Knee pain."}
+    assert renamed(row, (NAMED, ["gout"]), frozenset(), 1.0, random.Random(0)) is None

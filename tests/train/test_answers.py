@@ -1,0 +1,99 @@
+"""Drawn questions and answers: what is told was asked and answered, and in the same turns."""
+
+import random
+import re
+
+import pytest
+
+from train.answers import MOST_WORDS, _entries, _filler, _grammar, answers, drawn
+from train.objectives import spell_numbers
+from train.synthetic import Filler
+
+TOPICS = ["gaucher disease", "hereditary angioedema"]
+TURN = re.compile(r"^(?:(?:Doctor|Patient): \S|\[(?:doctor|patient)\] \S).*[.?!]$")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list(answers(2000, TOPICS))
+
+
+def words_of(text):
+    return set(re.findall(r"[a-z']+", text.lower()))
+
+
+def test_the_same_seed_draws_the_same_conversations(rows):
+    assert list(answers(2000, TOPICS)) == rows
+    assert list(answers(2000, TOPICS, seed=1)) != rows
+
+
+def test_a_row_is_a_few_turns_and_what_a_note_has_of_them(rows):
+    assert len({row["input"] for row in rows}) == len(rows) > 1900
+    assert {row["section"] for row in rows} == set(_entries())
+    for row in rows:
+        assert all(TURN.match(turn) for turn in row["input"].splitlines()), row
+        assert re.match("[A-Z0-9].*[.!]$", row["target"]), row
+        assert not re.search(r"[{}|<>#~]|=>|//|  | [,?]", row["target"]), row
+        assert len(row["target"].split()) <= MOST_WORDS, row
+
+
+@pytest.mark.parametrize("section", sorted(_entries()))
+def test_every_entry_can_be_drawn_in_all_its_ways(section):
+    for entry in _entries()[section]:
+        for seed in range(12):
+            said = drawn(random.Random(seed), _filler(random.Random(seed), TOPICS), entry)
+            assert said.told, entry
+            for _, turn in said.turns:
+                assert not re.search(r"[{}|<>#~]|//|=>|  | [,.?!]|[,?!.][.,]", turn), (entry, turn)
+            assert not re.search(r"[{}|<>#~]|//|=>|  ", said.told), (entry, said.told)
+            spoken = " ".join(turn for _, turn in said.turns)
+            spoken = spoken.replace("point five", "0.5").replace("one thousand", "1000")
+            told = said.told.replace("out of 10", "out of ten")
+            for number in re.findall(r"(?<![\w-])\d+(?:\.\d+)?(?![\w-])", told):
+                ways = f"{re.escape(number)}|{spell_numbers(random.Random(0), number)}"
+                assert re.search(rf"(?i)(?:{ways})", spoken), (entry, said)
+
+
+def test_what_is_between_is_told_of_nobody():
+    for entry in _grammar()["between"]:
+        assert " => " not in entry
+        assert drawn(random.Random(0), _filler(random.Random(0), ()), entry).turns
+
+
+def test_the_nth_of_what_is_told_goes_with_the_nth_of_what_is_said():
+    entry = "D: Can you <#walk|eat>? // P: <No|Not now>, <#today|ever>. => No <#walking|eating>, <#now|never>."
+    ways = set()
+    for seed in range(60):
+        said = drawn(random.Random(seed), Filler(random.Random(seed), {}), entry)
+        asked, answered = (words for _, words in said.turns)
+        assert ("walk" in asked) == ("walking" in said.told)
+        assert ("today" in answered) == ("now" in said.told)
+        ways.add((asked, answered))
+    assert len(ways) == 8
+
+
+def test_a_no_is_told_as_a_no_and_a_yes_as_a_yes():
+    entries = [e for e in _entries()["GENHX"] if "=> The patient denies {complaint}." in e]
+    also = [e for e in _entries()["GENHX"] if "=> The patient also has {complaint}." in e]
+    assert entries and also
+    for seed in range(40):
+        rng = random.Random(seed)
+        denied = drawn(rng, _filler(rng, ()), entries[0])
+        assert re.match(r"(?:No|Nope|Not|None|I)\b", denied.turns[1][1]) and "denies" in denied.told
+        has = drawn(rng, _filler(rng, ()), also[0])
+        assert not re.match(r"(?:No|Nope|Not|None)\b", has.turns[1][1]) and "has" in has.told
+
+
+def test_what_a_patient_says_is_told_of_the_patient():
+    said = drawn(random.Random(0), Filler(random.Random(0), {}), "P: I hurt my knee.")
+    assert said.turns == (("patient", "I hurt my knee."),)
+    assert said.told == "The patient hurt their knee."
+
+
+def test_a_conversation_is_told_in_its_own_words_but_for_what_a_note_calls_otherwise(rows):
+    """Most of what is told was said: what was not is the note's word for it."""
+    shares = []
+    for row in rows:
+        told = words_of(row["target"])
+        shares.append(len(told & words_of(row["input"])) / len(told))
+    assert sum(shares) / len(shares) > 0.6

@@ -1,0 +1,145 @@
+"""Questions and answers of a consultation, and what a note tells of them.
+
+A bare "no", "the left one" or "mostly at night" says something only together with its question, and
+the conversations of the open data sets are too few to learn that from. So a few turns are drawn from
+`train/grammar/answers.yaml`: what was asked, how it was answered, and the sentence that a note has
+of it, with words between that nobody notes and, now and then, something of another section. What is
+told is known from how the turns were made.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from train.objectives import spell_numbers
+from train.spoken import Said, turns_of_all
+from train.synthetic import Filler, capital, grammar, invented
+from train.thirdperson import told_of_patient
+
+MOST_WORDS = 60  # of the turns that are told, as the dialogue adapter reads them
+BETWEEN = 0.25  # of what is told, what is followed by something that is not
+ELSEWHERE = 0.2  # of the windows, those with something of another section
+SPELLED = 0.5  # of the windows, those whose numbers are words
+TOPICS = 25  # names of conditions that stand beside the grammar's, for one window
+
+_CHOICE = re.compile(r"<(#?)([^<>]*)>")
+# "Any {complaint}?" with "a headache"
+_ARTICLE = re.compile(r"\b(any|no|your|the|little|some) an? ", re.I)
+_SPEAKERS = {"D": "doctor", "P": "patient"}
+
+
+def answers(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
+    """Up to `count` rows, no conversation twice: `id`, `input`, `target`, `section`, `source`.
+
+    Args:
+        topics: names of conditions that may come up beside the grammar's.
+    """
+    rng, seen = random.Random(seed), set()
+    names = list(_entries())
+    many = [len(_entries()[name]) for name in names]
+    for number in range(count):
+        section = rng.choices(names, many)[0]
+        text, target = _window(rng, section, topics)
+        if text not in seen:
+            seen.add(text)
+            yield {
+                "id": f"answer-{number}",
+                "input": text,
+                "target": target,
+                "section": section,
+                "source": "answers",
+            }
+
+
+@lru_cache(maxsize=1)
+def _grammar() -> dict[str, Any]:
+    return grammar("answers")
+
+
+@lru_cache(maxsize=1)
+def _entries() -> dict[str, list[str]]:
+    return {name: told for name, told in _grammar().items() if name not in ("slots", "between")}
+
+
+def _window(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[str, str]:
+    entries = _entries()[section]
+    most, taken, told = rng.randint(12, MOST_WORDS), [], []
+    filler = _filler(rng, topics)
+    for entry in rng.sample(entries, min(rng.randint(1, 6), len(entries))):
+        said = drawn(rng, filler, entry)
+        if taken and _length([*taken, said]) > most:
+            break
+        taken.append(said)
+        told.append(said.told)
+        if rng.random() < BETWEEN:
+            taken.append(drawn(rng, filler, rng.choice(_grammar()["between"])))
+    if rng.random() < ELSEWHERE:
+        other = rng.choice([name for name in _entries() if name != section])
+        aside = drawn(rng, filler, rng.choice(_entries()[other]))
+        taken.insert(rng.choice([0, len(taken)]), aside)
+    text = turns_of_all(rng, taken)
+    return (spell_numbers(rng, text) if rng.random() < SPELLED else text), " ".join(told)
+
+
+def _filler(rng: random.Random, topics: Sequence[str]) -> Filler:
+    slots = grammar_slots()
+    more = rng.sample(list(topics), min(TOPICS, len(topics)))
+    return Filler(
+        rng,
+        {
+            **slots,
+            "drug": [*slots["drug"], *(invented(rng) for _ in range(len(slots["drug"]) // 3))],
+            "condition": [*slots["condition"], *more],
+            "problem": [*slots["problem"], *more],
+        },
+    )
+
+
+@lru_cache(maxsize=1)
+def grammar_slots() -> dict[str, list[str]]:
+    """The slots of answers.yaml, and those of dialogue.yaml that it does not have itself."""
+    return {**grammar("dialogue")["slots"], **_grammar()["slots"]}
+
+
+def _length(taken: list[Said]) -> int:
+    return sum(len(words.split()) + 1 for said in taken for _, words in said.turns)
+
+
+def drawn(rng: random.Random, filler: Filler, entry: str) -> Said:
+    """The turns of an entry of the grammar, and what is told of them ("" of what is between)."""
+    said, _, told = entry.partition(" => ")
+    linked: list[int] = []
+
+    def choose(found: re.Match[str]) -> str:
+        ways = found[2].split("|")
+        place = rng.randrange(len(ways))
+        if found[1]:
+            linked.append(place)
+        return ways[place]
+
+    said = _CHOICE.sub(choose, said)
+    places = iter(linked)
+    told = _CHOICE.sub(lambda found: found[2].split("|")[next(places)], told)
+    said, told = filler.fill(said, told)
+    turns = tuple(_turn(part) for part in said.split(" // "))
+    if told.startswith("~"):
+        told = told_of_patient(told[1:], by_patient=True)
+    if not told and " => " not in entry and turns[-1][0] == "patient" and len(turns) == 1:
+        told = told_of_patient(turns[0][1], by_patient=True)
+    return Said(turns, capital(told))
+
+
+def _turn(part: str) -> tuple[str, str]:
+    speaker, _, words = part.partition(": ")
+    words = re.sub(r" +([,.?!])", r"\1", re.sub(r" +", " ", words.strip()))
+    words = re.sub(r"([?!,])\.$", r"\1", words)
+    words = re.sub(r"(?i)\b(about|maybe) (?:about|maybe)\b", r"\1", _ARTICLE.sub(r"\1 ", words))
+    if speaker == "D":
+        words = re.sub(r"\bmy\b", "your", re.sub(r"\bI need it\b", "you need it", words))
+    if words[-1] not in ".?!":
+        words += "."
+    return _SPEAKERS[speaker], capital(words)
