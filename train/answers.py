@@ -4,14 +4,15 @@ A bare "no", "the left one" or "mostly at night" says something only together wi
 the conversations of the open data sets are too few to learn that from. So a few turns are drawn from
 `train/grammar/answers.yaml`: what was asked, how it was answered, and the sentence that a note has
 of it, with words between that nobody notes and, now and then, something of another section. What is
-told is known from how the turns were made.
+told is known from how the turns were made. Of a visit, whose transcript has no capitals and little
+punctuation, the note has headings, and in a section only what belongs there.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,44 @@ ELSEWHERE = 0.2  # of the windows, those with something of another section
 SPELLED = 0.5  # of the windows, those whose numbers are words
 TOPICS = 25  # names of conditions that stand beside the grammar's, for one window
 
+# Of a visit: the sections of its note, their headings, and the grammar's sections that belong there.
+_VISIT: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {
+    "subjective": {
+        ("CHIEF COMPLAINT",): ("CC",),
+        ("HISTORY OF PRESENT ILLNESS",): ("GENHX",),
+        ("REVIEW OF SYSTEMS",): ("ROS",),
+        ("MEDICAL HISTORY", "PAST HISTORY"): ("PASTMEDICALHX",),
+        ("SURGICAL HISTORY",): ("PASTSURGICAL",),
+        ("SOCIAL HISTORY",): ("FAM/SOCHX",),
+        ("MEDICATIONS", "CURRENT MEDICATIONS"): ("MEDICATIONS",),
+        ("ALLERGIES",): ("ALLERGY",),
+    },
+    "objective_exam": {("PHYSICAL EXAM",): ("EXAM",)},
+    "objective_results": {("RESULTS",): ("LABS",)},
+    "assessment_and_plan": {("ASSESSMENT AND PLAN",): ("ASSESSMENT", "PLAN")},
+}
+_WHOLE = "full_note"
+_LINES = frozenset({"objective_exam", "objective_results", "assessment_and_plan"})  # a line each
+# How many of the entries of a window are of each part of a visit.
+_PARTS = {"subjective": 6, "objective_exam": 2, "objective_results": 1, "assessment_and_plan": 3}
+_FAMILY = re.compile(
+    r"\b(?:family|mother|father|brother|sister|aunt|uncle|cousin|grand\w+)\b", re.I
+)
+_HESITANT = 0.35  # of the turns of a visit
+_BEGINNINGS = {
+    "doctor": (
+        "okay",
+        "okay and",
+        "okay so",
+        "alright",
+        "alright so",
+        "so",
+        "um",
+        "and uh",
+        "you know",
+    ),
+    "patient": ("yeah", "well", "um", "uh", "i mean", "you know", "so", "mm-hmm", "hey doc"),
+}
 _CHOICE = re.compile(r"<(#?)([^<>]*)>")
 # "Any {complaint}?" with "a headache"
 _ARTICLE = re.compile(r"\b(any|no|your|the|little|some) an? ", re.I)
@@ -53,6 +92,82 @@ def answers(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[d
                 "section": section,
                 "source": "answers",
             }
+
+
+def visits(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
+    """Up to `count` rows as `answers` has them: a stretch of a visit and what a section, or the
+    whole note, has of it, under its headings.
+    """
+    rng, seen = random.Random(seed), set()
+    for number in range(count):
+        section = _WHOLE if rng.random() < 0.25 else _one(rng, _PARTS)
+        text, target = _stretch(rng, section, topics)
+        if text not in seen:
+            seen.add(text)
+            yield {
+                "id": f"visit-{number}",
+                "input": text,
+                "target": target,
+                "section": section,
+                "source": "visits",
+            }
+
+
+def _one(rng: random.Random, weights: Mapping[str, int]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def _stretch(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[str, str]:
+    """The turns of one or two parts of a visit; at least one thing of them is told."""
+    filler, most = _filler(rng, topics), rng.randint(15, MOST_WORDS)
+    first = section if section != _WHOLE else _one(rng, _PARTS)
+    parts = [first] if rng.random() < 0.65 else [first, _one(rng, _PARTS)]
+    if rng.random() < 0.3:
+        parts.reverse()
+    taken: list[Said] = []
+    told: dict[str, list[str]] = {}
+    for part in parts:
+        for headings in rng.sample(
+            list(_VISIT[part]), rng.choice([1, 1, min(2, len(_VISIT[part]))])
+        ):
+            heading = rng.choice(headings)
+            entries = [entry for name in _VISIT[part][headings] for entry in _entries()[name]]
+            for entry in rng.sample(entries, rng.randint(1, min(4, len(entries)))):
+                said = drawn(rng, filler, entry)
+                if taken and _length([*taken, said]) > most and (told or part != first):
+                    continue
+                taken.append(said)
+                if section in (part, _WHOLE):
+                    family = heading == "SOCIAL HISTORY" and _FAMILY.search(said.told)
+                    told.setdefault("FAMILY HISTORY" if family else heading, []).append(said.told)
+                if rng.random() < BETWEEN:
+                    taken.append(drawn(rng, filler, rng.choice(_grammar()["between"])))
+    lines = {heading for part in _LINES for names in _VISIT[part] for heading in names}
+    order = [heading for headings in _VISIT.values() for names in headings for heading in names]
+    order.insert(order.index("SOCIAL HISTORY"), "FAMILY HISTORY")
+    target = "\n\n".join(
+        f"{heading}\n\n" + ("\n" if heading in lines else " ").join(told[heading])
+        for heading in sorted(told, key=order.index)
+    )
+    return _transcribed(rng, taken), target
+
+
+def _transcribed(rng: random.Random, taken: list[Said]) -> str:
+    """Turns as a visit's transcript has them."""
+    bare = rng.random() < 0.5
+    lines = []
+    for line in turns_of_all(rng, [Said(said.turns, "") for said in taken], bracketed=1.0).split(
+        "\n"
+    ):
+        speaker, _, words = line.partition(" ")
+        if rng.random() < _HESITANT:
+            begins = rng.choice(_BEGINNINGS[speaker.strip("[]")])
+            words = f"{begins} {'' if bare else ', '}{words}"
+        if bare:
+            words = re.sub(r" [,.?!;]+(?= |$)", "", words)
+        lines.append(f"{speaker} {re.sub(' +', ' ', words)}")
+    text = "\n".join(lines)
+    return spell_numbers(rng, text) if rng.random() < 0.7 else text
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,8 @@ over. So the adapters also learn from
     answers.jsonl                a few questions and answers, drawn from
                                  `train/grammar/answers.yaml` (train.answers), and what a note has
                                  of them
+    visits.jsonl                 the like, as the transcript of a visit has them, under the headings
+                                 of a visit's note
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -46,7 +48,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from train.answers import answers
+from train.answers import answers, visits
 from train.data import read_rows
 from train.drawn import drawn, plain
 from train.errors import DataError
@@ -350,7 +352,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         default=2000,
         help="pairs of a grammar; twice as many chest films, three times as many conversations, "
-        "twenty times as many questions and answers, thirty times as many messages and drawn reports (2000)",
+        "six times as many stretches of visits, twenty times as many questions and answers, thirty times as many messages and drawn reports (2000)",
     )
     parser.add_argument(
         "--questions",
@@ -396,6 +398,7 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
     write(options.out / "answers.jsonl", answers(20 * options.count, conditions(documents)))
+    write(options.out / "visits.jsonl", visits(6 * options.count, conditions(documents)))
     asked = [row["input"] for row in questions if row.get("source") in CONSUMERS]
     spoken = read_rows(options.out / "spoken-notes.jsonl")
     write(options.out / "named-notes.jsonl", named_notes(spoken, talks, documents))

@@ -255,6 +255,37 @@ def check_adapter(key: str, folder: str) -> None:
     )
 
 
+def mix_with_start(recipe: Recipe, folder: Path) -> str:
+    """Mix the adapter in `folder` with that of the recipe's `init_from`, by its `start_share`.
+
+    Each tensor becomes (1 - share) times its own values plus share times those that training set
+    out from, in float32 and then in the tensor's own type (Wortsman et al. 2022, arXiv 2109.01903).
+
+    Returns:
+        The SHA-256 of the adapter's file.
+
+    Raises:
+        RecipeError: the two do not have the same tensors.
+    """
+    from safetensors.torch import load_file, save_file
+
+    from train.data import file_sha256
+
+    share, name = recipe.adapter.start_share, "adapter_model.safetensors"
+    start = load_file(Path(recipe.adapter.init_from or "") / name)
+    learned = load_file(folder / name)
+    if {key: value.shape for key, value in start.items()} != {
+        key: value.shape for key, value in learned.items()
+    }:
+        raise RecipeError(f"start_share: {recipe.adapter.init_from} has other layers or ranks.")
+    mixed = {
+        key: ((1 - share) * value.float() + share * start[key].float()).to(value.dtype)
+        for key, value in learned.items()
+    }
+    save_file(mixed, folder / name, metadata={"format": "pt"})
+    return file_sha256(folder / name)
+
+
 def lora_config(recipe: Recipe) -> Any:
     """The recipe's adapter as PEFT writes it down."""
     from peft import LoraConfig, TaskType

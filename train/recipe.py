@@ -40,6 +40,9 @@ class Adapter:
     use_rslora: bool = False  # scale by alpha / sqrt(rank): arXiv 2312.03732
     use_dora: bool = False  # magnitude and direction apart: arXiv 2402.09353
     init_from: str | None = None  # an adapter folder to go on from
+    # of the weights that are kept, the part that is init_from's, the rest what was learned from
+    # there: what is new is learned and what was known is not lost (arXiv 2109.01903)
+    start_share: float = 0.0
     use_8bit: bool = False  # backbone in LLM.int8 (arXiv 2208.07339)
     use_4bit: bool = False  # backbone in NF4: QLoRA (arXiv 2305.14314)
 
@@ -425,6 +428,10 @@ def _check_adapter(recipe: Recipe) -> None:
     adapter = recipe.adapter
     if not adapter.target_modules:
         raise RecipeError("target_modules must name a layer, or be all-linear.")
+    if not 0 <= adapter.start_share < 1:
+        raise RecipeError(f"start_share must be from 0 to below 1, not {adapter.start_share}.")
+    if adapter.start_share and adapter.init_from is None:
+        raise RecipeError("start_share is of the weights of init_from: name one, or leave it out.")
     if adapter.use_8bit and adapter.use_4bit:
         raise RecipeError("use_8bit and use_4bit exclude each other: choose one.")
     if adapter.method == "full":

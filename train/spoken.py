@@ -203,9 +203,13 @@ def _length(taken: list[Said]) -> int:
     return sum(len(words.split()) + 1 for said in taken for _, words in said.turns)
 
 
-def turns_of_all(rng: random.Random, taken: list[Said]) -> str:
-    """The turns, a line each: with a word between two of one speaker, or as one."""
-    bracketed = rng.random() < 0.3
+def turns_of_all(rng: random.Random, taken: list[Said], bracketed: float = 0.3) -> str:
+    """The turns, a line each: with a word between two of one speaker, or as one.
+
+    Args:
+        bracketed: of the texts, those written as transcripts of visits are.
+    """
+    as_visit = rng.random() < bracketed
     lines: list[tuple[str, str]] = []
     for said in taken:
         for speaker, words in said.turns:
@@ -217,7 +221,7 @@ def turns_of_all(rng: random.Random, taken: list[Said]) -> str:
                 other = "patient" if speaker == "doctor" else "doctor"
                 lines.append((other, rng.choice(between)))
             lines.append((speaker, words))
-    if not bracketed:
+    if not as_visit:
         return "\n".join(f"{speaker.capitalize()}: {words}" for speaker, words in lines)
     return "\n".join(
         f"[{speaker}] " + re.sub(r"(?<=[\w')])([,.?!;])(?= |$)", r" \1", words.lower())

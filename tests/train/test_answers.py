@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from train.answers import MOST_WORDS, _entries, _filler, _grammar, answers, drawn
+from train.answers import _VISIT, MOST_WORDS, _entries, _filler, _grammar, answers, drawn, visits
 from train.objectives import spell_numbers
 from train.synthetic import Filler
 
@@ -97,3 +97,40 @@ def test_a_conversation_is_told_in_its_own_words_but_for_what_a_note_calls_other
         told = words_of(row["target"])
         shares.append(len(told & words_of(row["input"])) / len(told))
     assert sum(shares) / len(shares) > 0.6
+
+
+@pytest.fixture(scope="module")
+def stretches():
+    return list(visits(1500, TOPICS))
+
+
+def test_the_same_seed_draws_the_same_visits(stretches):
+    assert list(visits(1500, TOPICS)) == stretches
+    assert list(visits(1500, TOPICS, seed=1)) != stretches
+
+
+def test_a_stretch_of_a_visit_is_a_transcript_and_its_note_has_headings(stretches):
+    assert len({row["input"] for row in stretches}) == len(stretches) > 1400
+    assert {row["section"] for row in stretches} == {*_VISIT, "full_note"}
+    bare = 0
+    for row in stretches:
+        for turn in row["input"].splitlines():
+            assert re.match(r"\[(?:doctor|patient)\] \S", turn) and turn == turn.lower(), row
+        bare += not re.search(r"[.?!]", re.sub(r"\d\.\d", "", row["input"]))
+        blocks = row["target"].split("\n\n")
+        assert len(blocks) % 2 == 0 and all(block.isupper() for block in blocks[::2]), row
+        assert not any(block.isupper() and len(block) > 12 for block in blocks[1::2]), row
+        assert not re.search(r"[{}|<>#~]|=>|//|  ", row["target"] + row["input"]), row
+    assert 0.35 < bare / len(stretches) < 0.65
+
+
+def test_a_section_of_a_visit_tells_only_what_belongs_there(stretches):
+    for row in stretches:
+        headings = row["target"].split("\n\n")[::2]
+        assert len(set(headings)) == len(headings)
+        belong = {"FAMILY HISTORY"} if row["section"] == "subjective" else set()
+        for names in _VISIT.get(row["section"], {}):
+            belong.update(names)
+        assert row["section"] == "full_note" or belong.issuperset(headings), row
+    whole = [row for row in stretches if row["section"] == "full_note"]
+    assert any(row["target"].count("\n\n") > 2 for row in whole)

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from summarizer.backbone import weights_sha256
 from summarizer.findings import tells_abnormality
@@ -366,6 +367,28 @@ def test_an_adapter_can_be_gone_on_from(tmp_path, train_now) -> None:
     assert record(tmp_path / "models" / "third")["goes_on_from"] == ["first", "second"]
 
 
+def test_an_adapter_keeps_a_share_of_what_it_goes_on_from(tmp_path, train_now) -> None:
+    assert train_now(name="first")[0] == 0
+    first, weights = tmp_path / "models" / "first", {}
+    for name, share in (("learned", 0.0), ("mixed", 0.25)):
+        status, _, err = train_now(
+            name=name, adapter__init_from=str(first), adapter__start_share=share
+        )
+        assert status == 0, err
+        weights[name] = load_file(tmp_path / "models" / name / "adapter_model.safetensors")
+    begun = load_file(first / "adapter_model.safetensors")
+    moved = 0
+    for key, value in weights["mixed"].items():
+        learned, start = weights["learned"][key].float(), begun[key].float()
+        moved += not torch.equal(learned, start)
+        assert value.dtype == torch.bfloat16
+        assert torch.equal(value, (0.75 * learned + 0.25 * start).to(torch.bfloat16)), key
+    assert moved
+    kept, file = record(tmp_path / "models" / "mixed"), tmp_path / "models" / "mixed"
+    assert kept["adapter_sha256"] == sha256(file / "adapter_model.safetensors")
+    assert kept["recipe"]["adapter"]["start_share"] == 0.25
+
+
 def test_the_segment_is_told_in_training_and_when_the_adapter_serves(tmp_path, train_now) -> None:
     """Seed 004's first way to scale, from a row's modality to the prompt of both columns."""
     from summarizer.generate import Engine
@@ -634,6 +657,8 @@ def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
             {"adapter__init_from": "models/radiology-t5-small-tuned"},
             "make it with python -m train.run radiology-t5-small-tuned",
         ),
+        ({"adapter__start_share": 0.5}, "start_share is of the weights of init_from: name one"),
+        ({"adapter__start_share": 1.0}, "start_share must be from 0 to below 1, not 1.0"),
         ({"output_dir": "/proc/none/x"}, "output_dir /proc/none/x cannot be written"),
         ({"run_dir": "/dev/null/x"}, "run_dir /dev/null/x cannot be written"),
         ({"task": "surgery"}, "There is no task 'surgery'"),
