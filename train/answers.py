@@ -68,7 +68,7 @@ _BEGINNINGS = {
 _CHOICE = re.compile(r"<(#?)([^<>]*)>")
 # "Any {complaint}?" with "a headache"
 _ARTICLE = re.compile(r"\b(any|no|your|the|little|some) an? ", re.I)
-_SPEAKERS = {"D": "doctor", "P": "patient"}
+_SPEAKERS = {"D": "doctor", "P": "patient", "G": "guest_family"}
 
 
 def answers(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
@@ -131,7 +131,12 @@ def _stretch(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[s
             list(_VISIT[part]), rng.choice([1, 1, min(2, len(_VISIT[part]))])
         ):
             heading = rng.choice(headings)
-            entries = [entry for name in _VISIT[part][headings] for entry in _entries()[name]]
+            entries = [
+                entry
+                for name in _VISIT[part][headings]
+                for entry in _entries()[name]
+                if "G: " not in entry  # a visit is a patient's own
+            ]
             for entry in rng.sample(entries, rng.randint(1, min(4, len(entries)))):
                 said = drawn(rng, filler, entry)
                 if taken and _length([*taken, said]) > most and (told or part != first):

@@ -10,7 +10,9 @@ from train.objectives import spell_numbers
 from train.synthetic import Filler
 
 TOPICS = ["gaucher disease", "hereditary angioedema"]
-TURN = re.compile(r"^(?:(?:Doctor|Patient): \S|\[(?:doctor|patient)\] \S).*[.?!]$")
+TURN = re.compile(
+    r"^(?:(?:Doctor|Patient|Guest_family): \S|\[(?:doctor|patient|guest_family)\] \S).*[.?!]$"
+)
 
 
 @pytest.fixture(scope="module")
