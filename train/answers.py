@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -77,39 +77,34 @@ def answers(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[d
     Args:
         topics: names of conditions that may come up beside the grammar's.
     """
-    rng, seen = random.Random(seed), set()
+    rng = random.Random(seed)
     names = list(_entries())
     many = [len(_entries()[name]) for name in names]
-    for number in range(count):
-        section = rng.choices(names, many)[0]
-        text, target = _window(rng, section, topics)
-        if text not in seen:
-            seen.add(text)
-            yield {
-                "id": f"answer-{number}",
-                "input": text,
-                "target": target,
-                "section": section,
-                "source": "answers",
-            }
+    drawn_from = (rng.choices(names, many)[0] for _ in range(count))
+    return _distinct("answer", ((name, *_window(rng, name, topics)) for name in drawn_from))
 
 
 def visits(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
     """Up to `count` rows as `answers` has them: a stretch of a visit and what a section, or the
     whole note, has of it, under its headings.
     """
-    rng, seen = random.Random(seed), set()
-    for number in range(count):
-        section = _WHOLE if rng.random() < 0.25 else _one(rng, _PARTS)
-        text, target = _stretch(rng, section, topics)
+    rng = random.Random(seed)
+    told_in = (_WHOLE if rng.random() < 0.25 else _one(rng, _PARTS) for _ in range(count))
+    return _distinct("visit", ((name, *_stretch(rng, name, topics)) for name in told_in))
+
+
+def _distinct(kind: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[dict[str, str]]:
+    """Of section, text and target, a row each, but for the texts that have been there."""
+    seen: set[str] = set()
+    for number, (section, text, target) in enumerate(rows):
         if text not in seen:
             seen.add(text)
             yield {
-                "id": f"visit-{number}",
+                "id": f"{kind}-{number}",
                 "input": text,
                 "target": target,
                 "section": section,
-                "source": "visits",
+                "source": f"{kind}s",
             }
 
 
