@@ -77,6 +77,24 @@ def test_numbers_are_compared_however_they_are_written():
     assert numbers("the fourth toe") == {"4"}
 
 
+@pytest.mark.parametrize(
+    ("said", "written", "new"),
+    [
+        ("your a1c went from nine point one to seven point four", "9.1, now 7.4", False),
+        ("the potassium was three point oh five", "3.05", False),
+        ("ninety eight point six", "98.6", False),
+        ("the troponin is point four", "0.4", False),
+        ("a hundred and one point two", "101.2", False),
+        ("the point is , two of them", "0.4", True),
+        ("seven point four", "7.5", True),
+        ("at that point four doses", "4 doses", False),
+    ],
+)
+def test_decimals_are_numbers_in_words_as_well(said, written, new):
+    row = {"input": f"[doctor] {said}", "target": written}
+    assert ("number" in {f.category for f in faults("dialogue", row, f"It was {written}.")}) == new
+
+
 def test_a_length_in_another_unit_is_no_other_number():
     assert "number" not in found(REFERENCE.replace("5 mm", "0.5 cm"))
     assert "number" not in found(REFERENCE.replace("5 mm", "5mm"))
