@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from train.objectives import spell_numbers
+from train.objectives import number_words, spell_numbers
 from train.spoken import Said, turns_of_all
 from train.synthetic import Filler, capital, grammar, invented
 from train.thirdperson import told_of_patient
@@ -167,7 +167,17 @@ def _transcribed(rng: random.Random, taken: list[Said]) -> str:
             words = re.sub(r" [,.?!;]+(?= |$)", "", words)
         lines.append(f"{speaker} {re.sub(' +', ' ', words)}")
     text = "\n".join(lines)
-    return spell_numbers(rng, text) if rng.random() < 0.7 else text
+    return spell_numbers(rng, _decimals_spoken(text)) if rng.random() < 0.7 else text
+
+
+def _decimals_spoken(text: str) -> str:
+    """ "7.4" is "seven point four", "3.05" "three point oh five"."""
+
+    def words(found: re.Match[str]) -> str:
+        figures = " ".join("oh" if one == "0" else number_words(int(one)) for one in found[2])
+        return f"{number_words(int(found[1]))} point {figures}"
+
+    return re.sub(r"(?<![\d.,/])(\d{1,3})\.(\d{1,2})(?![\d.,/])", words, text)
 
 
 @lru_cache(maxsize=1)
