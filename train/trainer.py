@@ -398,6 +398,11 @@ class AdapterTrainer(Trainer):
                     shutil.rmtree(folder, ignore_errors=True)
         self.last_save = time.monotonic()
 
+    def _save_rng_state(self, output_dir: str) -> None:
+        """As the Trainer's, of every process, before the first one writes trainer_state.json."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
     def last_saved_step(self) -> int:
         """The step that the same command goes on from; 0 where nothing is saved yet."""
         checkpoint = self._last_checkpoint()

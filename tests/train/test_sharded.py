@@ -80,7 +80,9 @@ def test_a_sharded_model_generates_what_the_whole_one_does(tmp_path, backbones, 
 
 # accelerate has FSDP for GPUs alone: here it takes two processes of a CPU for two of those.
 LAUNCH = """
+import os
 import sys
+import time
 
 import torch
 from accelerate import state
@@ -98,6 +100,17 @@ def device(self):
 state.PartialState._prepare_backend = backend
 state.PartialState.set_device = device
 from train.run import main
+from transformers import Trainer
+
+
+def late(self, output_dir, save=Trainer._save_rng_state):
+    if os.environ["RANK"] == "1":  # slower than the first process
+        open(os.path.join(output_dir, "rng_state_1.pth"), "w").close()
+        time.sleep(0.3)
+    save(self, output_dir)
+
+
+Trainer._save_rng_state = late
 
 sys.exit(main(sys.argv[1:]))
 """
