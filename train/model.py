@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,6 +242,14 @@ def check_init_from(recipe: Recipe) -> None:
     """
     if recipe.adapter.init_from is not None:
         check_adapter("init_from", recipe.adapter.init_from)
+    for folder in recipe.adapter.mixed:
+        check_adapter("mixed", folder)
+        rank = json.loads((Path(folder) / "adapter_config.json").read_text())["r"]
+        if rank != recipe.adapter.lora_rank:  # told now, not after the last step
+            raise RecipeError(
+                f"mixed: {folder} has rank {rank}, this recipe {recipe.adapter.lora_rank}: "
+                "only adapters of one rank have a mean."
+            )
 
 
 def check_adapter(key: str, folder: str) -> None:
@@ -255,34 +264,35 @@ def check_adapter(key: str, folder: str) -> None:
     )
 
 
-def mix_with_start(recipe: Recipe, folder: Path) -> str:
-    """Mix the adapter in `folder` with that of the recipe's `init_from`, by its `start_share`.
+def mix(recipe: Recipe, folder: Path) -> str:
+    """Mix the adapter in `folder` with those of the recipe's `mixed`.
 
-    Each tensor becomes (1 - share) times its own values plus share times those that training set
-    out from, in float32 and then in the tensor's own type (Wortsman et al. 2022, arXiv 2109.01903).
+    Each tensor becomes its own values times what the shares leave plus each other's times its
+    share, in float32 and then in the tensor's own type (Wortsman et al. 2022, arXiv 2203.05482).
 
     Returns:
         The SHA-256 of the adapter's file.
 
     Raises:
-        RecipeError: the two do not have the same tensors.
+        RecipeError: one of them has other tensors.
     """
     from safetensors.torch import load_file, save_file
 
     from train.data import file_sha256
 
-    share, name = recipe.adapter.start_share, "adapter_model.safetensors"
-    start = load_file(Path(recipe.adapter.init_from or "") / name)
-    learned = load_file(folder / name)
-    if {key: value.shape for key, value in start.items()} != {
-        key: value.shape for key, value in learned.items()
-    }:
-        raise RecipeError(f"start_share: {recipe.adapter.init_from} has other layers or ranks.")
-    mixed = {
-        key: ((1 - share) * value.float() + share * start[key].float()).to(value.dtype)
-        for key, value in learned.items()
-    }
-    save_file(mixed, folder / name, metadata={"format": "pt"})
+    shares, name = recipe.adapter.mixed, "adapter_model.safetensors"
+    own = load_file(folder / name)
+    sums = {key: (1 - sum(shares.values())) * value.float() for key, value in own.items()}
+    for other, share in shares.items():
+        tensors = load_file(Path(other) / name)
+        if {key: value.shape for key, value in tensors.items()} != {
+            key: value.shape for key, value in own.items()
+        }:
+            raise RecipeError(f"mixed: {other} has other layers or ranks.")
+        for key, value in tensors.items():
+            sums[key] += share * value.float()
+    kept = {key: value.to(own[key].dtype) for key, value in sums.items()}
+    save_file(kept, folder / name, metadata={"format": "pt"})
     return file_sha256(folder / name)
 
 

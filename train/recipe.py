@@ -40,9 +40,10 @@ class Adapter:
     use_rslora: bool = False  # scale by alpha / sqrt(rank): arXiv 2312.03732
     use_dora: bool = False  # magnitude and direction apart: arXiv 2402.09353
     init_from: str | None = None  # an adapter folder to go on from
-    # of the weights that are kept, the part that is init_from's, the rest what was learned from
-    # there: what is new is learned and what was known is not lost (arXiv 2109.01903)
-    start_share: float = 0.0
+    # other adapters of the same start and their shares of the weights that are kept, the rest what
+    # this run learned: their mean is better than each of them (arXiv 2203.05482), and with a share
+    # of init_from itself what was known is not lost (arXiv 2109.01903)
+    mixed: dict[str, float] = field(default_factory=dict)
     use_8bit: bool = False  # backbone in LLM.int8 (arXiv 2208.07339)
     use_4bit: bool = False  # backbone in NF4: QLoRA (arXiv 2305.14314)
 
@@ -428,10 +429,11 @@ def _check_adapter(recipe: Recipe) -> None:
     adapter = recipe.adapter
     if not adapter.target_modules:
         raise RecipeError("target_modules must name a layer, or be all-linear.")
-    if not 0 <= adapter.start_share < 1:
-        raise RecipeError(f"start_share must be from 0 to below 1, not {adapter.start_share}.")
-    if adapter.start_share and adapter.init_from is None:
-        raise RecipeError("start_share is of the weights of init_from: name one, or leave it out.")
+    shares = list(adapter.mixed.values())
+    if any(share <= 0 for share in shares) or sum(shares) >= 1:
+        raise RecipeError(f"mixed: the shares must be above 0, together below 1, not {shares}.")
+    if adapter.mixed and adapter.method == "full":
+        raise RecipeError("mixed is of adapters, which method full does not train: leave it out.")
     if adapter.use_8bit and adapter.use_4bit:
         raise RecipeError("use_8bit and use_4bit exclude each other: choose one.")
     if adapter.method == "full":

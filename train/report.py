@@ -68,9 +68,13 @@ def run_record(
 
 
 def earlier_parts(recipe: Recipe) -> list[str]:
-    """The recipes whose adapters this one goes on from or learns from, in the order to run them."""
+    """The recipes whose adapters this one goes on from, learns from or is mixed with, in the order to run them."""
     parts: list[str] = []
-    for folder in (recipe.adapter.init_from, *recipe.distillation.teachers):
+    for folder in (
+        recipe.adapter.init_from,
+        *recipe.adapter.mixed,
+        *recipe.distillation.teachers,
+    ):
         path = Path(folder or "") / "run.json"
         if folder is None or not path.is_file():  # an adapter from elsewhere
             continue

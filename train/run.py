@@ -44,7 +44,7 @@ _NOT_THE_RUN = (
     "logging_steps",
     "use_wandb",
     "expected_rows",
-    "start_share",  # plays its part after the last step
+    "mixed",  # plays its part after the last step
 )
 
 
@@ -387,7 +387,7 @@ def _finish(
     recipe: Recipe, trainer: Any, rows: Any, validation: Any, source: Any
 ) -> dict[str, Any]:
     """Put the best adapter, its run record and its curve in the output folder, in one move."""
-    from train.model import mix_with_start
+    from train.model import mix
     from train.report import draw_curve, run_record
 
     record = run_record(recipe, trainer, rows, validation, source)
@@ -399,8 +399,8 @@ def _finish(
         staged = output.parent / f".{output.name}.{os.getpid()}.new"
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(trainer.best_dir, staged)
-        if recipe.adapter.start_share:
-            record["adapter_sha256"] = mix_with_start(recipe, staged)
+        if recipe.adapter.mixed:
+            record["adapter_sha256"] = mix(recipe, staged)
         write_json(staged / "run.json", record)
         draw_curve(record["curve"], recipe, staged / "curve.png")
         replace_folder(staged, output)

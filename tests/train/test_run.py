@@ -367,26 +367,39 @@ def test_an_adapter_can_be_gone_on_from(tmp_path, train_now) -> None:
     assert record(tmp_path / "models" / "third")["goes_on_from"] == ["first", "second"]
 
 
-def test_an_adapter_keeps_a_share_of_what_it_goes_on_from(tmp_path, train_now) -> None:
-    assert train_now(name="first")[0] == 0
-    first, weights = tmp_path / "models" / "first", {}
-    for name, share in (("learned", 0.0), ("mixed", 0.25)):
-        status, _, err = train_now(
-            name=name, adapter__init_from=str(first), adapter__start_share=share
-        )
+def test_an_adapter_is_mixed_with_others_of_the_same_start(tmp_path, train_now) -> None:
+    first, other = tmp_path / "models" / "first", tmp_path / "models" / "other"
+    runs = [
+        ("first", {}),
+        ("other", {"adapter__init_from": str(first), "seed": 1}),
+        ("learned", {"adapter__init_from": str(first)}),
+        (
+            "mixed",
+            {
+                "adapter__init_from": str(first),
+                "adapter__mixed": {str(first): 0.25, str(other): 0.25},
+            },
+        ),
+    ]
+    weights = {}
+    for name, changes in runs:
+        status, _, err = train_now(name=name, **changes)
         assert status == 0, err
         weights[name] = load_file(tmp_path / "models" / name / "adapter_model.safetensors")
-    begun = load_file(first / "adapter_model.safetensors")
     moved = 0
     for key, value in weights["mixed"].items():
-        learned, start = weights["learned"][key].float(), begun[key].float()
-        moved += not torch.equal(learned, start)
+        learned, start, second = (
+            weights[name][key].float() for name in ("learned", "first", "other")
+        )
+        moved += not (torch.equal(learned, start) or torch.equal(learned, second))
         assert value.dtype == torch.bfloat16
-        assert torch.equal(value, (0.75 * learned + 0.25 * start).to(torch.bfloat16)), key
+        mean = (0.5 * learned + 0.25 * start + 0.25 * second).to(torch.bfloat16)
+        assert torch.equal(value, mean), key
     assert moved
+    assert record(tmp_path / "models" / "mixed")["goes_on_from"] == ["first", "other"]
     kept, file = record(tmp_path / "models" / "mixed"), tmp_path / "models" / "mixed"
     assert kept["adapter_sha256"] == sha256(file / "adapter_model.safetensors")
-    assert kept["recipe"]["adapter"]["start_share"] == 0.25
+    assert kept["recipe"]["adapter"]["mixed"] == {str(first): 0.25, str(other): 0.25}
 
 
 def test_the_segment_is_told_in_training_and_when_the_adapter_serves(tmp_path, train_now) -> None:
@@ -657,8 +670,13 @@ def test_a_full_disk_is_one_sentence(train_now, monkeypatch, fault) -> None:
             {"adapter__init_from": "models/radiology-t5-small-tuned"},
             "make it with python -m train.run radiology-t5-small-tuned",
         ),
-        ({"adapter__start_share": 0.5}, "start_share is of the weights of init_from: name one"),
-        ({"adapter__start_share": 1.0}, "start_share must be from 0 to below 1, not 1.0"),
+        (
+            {"adapter__mixed": {"a": 0.5, "b": 0.5}},
+            "mixed: the shares must be above 0, together below 1, not [0.5, 0.5]",
+        ),
+        ({"adapter__mixed": {"a": 0}}, "mixed: the shares must be above 0, together below 1"),
+        ({"adapter__mixed": {"/nowhere": 0.5}}, "mixed /nowhere: there is no adapter in this"),
+        ({"adapter__mixed": {"models/question": 0.5}}, "mixed: models/question has rank 64, this"),
         ({"output_dir": "/proc/none/x"}, "output_dir /proc/none/x cannot be written"),
         ({"run_dir": "/dev/null/x"}, "run_dir /dev/null/x cannot be written"),
         ({"task": "surgery"}, "There is no task 'surgery'"),
