@@ -18,7 +18,7 @@ from typing import Any
 
 from train.objectives import number_words, spell_numbers
 from train.spoken import Said, turns_of_all
-from train.synthetic import Filler, capital, grammar, invented
+from train.synthetic import Filler, capital, chosen, grammar, invented
 from train.thirdperson import told_of_patient
 
 MOST_WORDS = 60  # of the turns that are told, as the dialogue adapter reads them
@@ -65,7 +65,6 @@ _BEGINNINGS = {
     ),
     "patient": ("yeah", "well", "um", "uh", "i mean", "you know", "so", "mm-hmm", "hey doc"),
 }
-_CHOICE = re.compile(r"<(#?)([^<>]*)>")
 # "Any {complaint}?" with "a headache"
 _ARTICLE = re.compile(r"\b(any|no|your|the|little|some) an? ", re.I)
 _SPEAKERS = {"D": "doctor", "P": "patient", "G": "guest_family"}
@@ -237,19 +236,7 @@ def _length(taken: list[Said]) -> int:
 def drawn(rng: random.Random, filler: Filler, entry: str) -> Said:
     """The turns of an entry of the grammar, and what is told of them ("" of what is between)."""
     said, _, told = entry.partition(" => ")
-    linked: list[int] = []
-
-    def choose(found: re.Match[str]) -> str:
-        ways = found[2].split("|")
-        place = rng.randrange(len(ways))
-        if found[1]:
-            linked.append(place)
-        return ways[place]
-
-    said = _CHOICE.sub(choose, said)
-    places = iter(linked)
-    told = _CHOICE.sub(lambda found: found[2].split("|")[next(places)], told)
-    said, told = filler.fill(said, told)
+    said, told = filler.fill(*chosen(rng, said, told))
     turns = tuple(_turn(part) for part in said.split(" // "))
     if told.startswith("~"):
         told = told_of_patient(told[1:], by_patient=True)

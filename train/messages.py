@@ -7,6 +7,10 @@ names a thing, something asked of it, remarks around them, a subject line or non
 people who type in a hurry (`train.slips`). What is asked is known from how the message was made,
 and the question names the thing as it is spelled, whatever the slip.
 
+Half of the messages are of `train/grammar/concerns.yaml` instead: what people want to know is more
+than what a few dozen kinds of question ask of any disease or drug (whether the drops that froze in
+the car are still good, what "unremarkable" means), so each of its entries is a concern of its own.
+
 The remarks are the grammar's, sentences of the training messages that ask nothing (`remarks`), and
 what patients say in notes told as conversations (`statements`), so that the other names of a
 message are as many and as various as they are in life.
@@ -21,7 +25,7 @@ from typing import Any
 
 from summarizer.text import sentences
 from train.slips import hurried, misspelled
-from train.synthetic import capital, grammar, invented
+from train.synthetic import capital, chosen, grammar, invented
 
 COMMON = 0.6  # of the conditions, those of the grammar; the others are MedQuAD's
 PLACED = 0.15  # of the symptoms, those of a part of the body
@@ -31,6 +35,7 @@ NAMED = 0.35  # of what is asked about a thing already named, what names it agai
 ALONE = 0.15  # of what is asked, what is asked with no fact before it
 PUT = 0.18  # of the questions, those that the writer puts as they are to be told
 TWO = 0.12  # of the messages, those that ask two things
+OWN = 0.5  # of the messages, those of an entry of concerns.yaml
 FOUND = 0.6  # of the remarks, those that are not the grammar's
 HOW_MANY = [0, 0, 1, 1, 2, 2, 3, 4, 6, 8, 12]  # remarks
 SUBJECT, TITLED, LABELLED = 0.32, 0.1, 0.18  # of the messages: "SUBJECT: ...", "....", "MESSAGE:"
@@ -77,7 +82,8 @@ class _Names:
     """What the slots of one message stand for: (as it is said, as the question has it)."""
 
     def __init__(self, rng: random.Random, rules: dict[str, Any], topics: Sequence[str]):
-        self.rng, self.slots, self.topics = rng, rules["slots"], topics
+        self.rng, self.topics = rng, topics
+        self.slots = rules["slots"] | rules["concerns"]["slots"]
         self.drawn: dict[str, tuple[str, str]] = {}
 
     def fill(self, text: str, *, told: bool = False) -> str:
@@ -134,17 +140,44 @@ class _Names:
         return self.rng.choice(ways)
 
 
+def concern(rng: random.Random, names: _Names, entry: str) -> tuple[str, list[str], str]:
+    """(subject line or "", what is said, part by part, the question's template) of an entry."""
+    said, _, target = entry.partition(" => ")
+    said, target = chosen(rng, said, target)
+    parts = [_put_together(names.fill(part)) for part in said.split(" // ")]
+    subject = parts.pop(0).removeprefix("S: ") if parts[0].startswith("S: ") else ""
+    return subject, parts, target
+
+
+def _put_together(text: str) -> str:
+    """As it is written, whatever was chosen: spaces, capitals, "an eye"."""
+    text = re.sub(r" +([,.?!])|  +", lambda found: found[1] or " ", text.strip())
+    text = re.sub(r"\b([Aa]) (?=[aeio](?!ne\b|nce\b|u))", r"\1n ", text)
+    return capital(re.sub(r"[.?!] [a-z]", lambda found: found[0].upper(), text))
+
+
 class _Message:
     """One message in the making: what is said in it, and the question that it comes to."""
 
     def __init__(self, rng: random.Random, rules: dict[str, Any], topics: Sequence[str]):
         self.rng, self.rules = rng, rules
         self.names = _Names(rng, rules, topics)
-        if rng.random() < TWO:
-            self.said, target, self.kind = self._two()
+        self.subject, kind = "", ""
+        if rng.random() < OWN:
+            entry = rng.choice(rules["concerns"]["entries"])
+            self.subject, self.said, target = concern(rng, self.names, entry)
+        elif rng.random() < TWO:
+            self.said, target, kind = self._two()
         else:
-            self.said, target, self.kind = self._one()
-        self.target = capital(self.names.fill(target, told=True))
+            self.said, target, kind = self._one()
+        self.target = _put_together(self.names.fill(target, told=True))
+        self.name, written = self.names.of(kind) if kind else (self._longest(), "")
+        self.subject = self.subject or ARTICLE.sub("", written)
+
+    def _longest(self) -> str:
+        """The longest word that the message and its question share."""
+        words = set(re.findall(r"\w+", " ".join(self.said)))
+        return max(words & set(re.findall(r"\w+", self.target)), key=len, default="")
 
     def _one(self) -> tuple[list[str], str, str]:
         """(what is said and asked, in order, the question's template, what it is about)."""
@@ -232,7 +265,7 @@ class _Message:
         rng = self.rng
         way, subject = rng.random(), self._subject()
         if rng.random() < MISSPELLED:
-            text = misspelled(rng, text, self.names.of(self.kind)[0])
+            text = misspelled(rng, text, self.name)
         if rng.random() < HURRIED:
             text = hurried(rng, text)
         manner = rng.random()
@@ -248,8 +281,8 @@ class _Message:
 
     def _subject(self) -> str:
         choice = self.rng.random()
-        if choice < 0.4:
-            return ARTICLE.sub("", self.names.of(self.kind)[1])
+        if choice < 0.4 and self.subject:
+            return self.subject
         if choice < 0.55:
             return " ".join(self.target.rstrip("?").split()[-self.rng.randrange(2, 6) :])
         return self.rng.choice(self.rules["subjects"])
@@ -270,6 +303,13 @@ def _if(template: str) -> str:
     return f"if {subject} {verb.lower()} {word}{rest}"
 
 
+def _concerns() -> dict[str, Any]:
+    """concerns.yaml: its `slots`, and the `entries` of all its parts."""
+    parts = grammar("concerns")
+    slots = parts.pop("slots")
+    return {"slots": slots, "entries": [entry for part in parts.values() for entry in part]}
+
+
 def messages(
     count: int, topics: Sequence[str], found: Sequence[str] = (), seed: int = 0
 ) -> Iterator[dict[str, str]]:
@@ -279,7 +319,8 @@ def messages(
         topics: names of conditions beside the grammar's.
         found: sentences that ask for nothing (`remarks`, `statements`), to set between.
     """
-    rng, rules = random.Random(seed), grammar("messages")
+    rng = random.Random(seed)
+    rules = grammar("messages") | {"concerns": _concerns()}
     seen: set[str] = set()
     for number in range(count):
         message = _Message(rng, rules, topics)

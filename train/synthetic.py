@@ -19,6 +19,7 @@ from train.compose import LASTING, listed
 from train.objectives import SPEAKERS, spell_numbers
 
 GRAMMARS = Path(__file__).parent / "grammar"
+_CHOICE = re.compile(r"<(#?)([^<>]*)>")
 
 
 def grammar(task: str) -> dict[str, Any]:
@@ -27,6 +28,26 @@ def grammar(task: str) -> dict[str, Any]:
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def chosen(rng: random.Random, said: str, told: str) -> tuple[str, str]:
+    """The texts with one of each `<a|b>` taken.
+
+    The nth `<#a|b>` of what is said and the nth of what is told are linked: both have their first,
+    or both their second.
+    """
+    linked: list[int] = []
+
+    def choose(found: re.Match[str]) -> str:
+        ways = found[2].split("|")
+        place = rng.randrange(len(ways))
+        if found[1]:
+            linked.append(place)
+        return ways[place]
+
+    said = _CHOICE.sub(choose, said)
+    places = iter(linked)
+    return said, _CHOICE.sub(lambda found: found[2].split("|")[next(places)], told)
 
 
 # --- radiology ------------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ import pytest
 
 from eval.rouge import tokenize
 from train.auxiliary import names
-from train.messages import messages, remarks, statements
+from train.messages import _concerns, _Names, concern, messages, remarks, statements
 from train.slips import hurried, misspelled, slip
 from train.synthetic import grammar
 
 TOPICS = ["Alport syndrome", "Gaucher disease", "hereditary angioedema"]
 FOUND = ["I moved here in spring.", "The nurse was kind."]
 RULES = grammar("messages")
+CLAUSES = re.compile("(?<=symptom)[ns]|(?<=topic)bare")  # the same thing in another form
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,43 @@ def test_no_slot_is_left_open_and_no_message_comes_twice(rows):
 def test_every_intent_of_the_grammar_can_be_drawn(monkeypatch):
     for intent in RULES["intents"]:
         alone = {**RULES, "intents": [intent]}
-        monkeypatch.setattr("train.messages.grammar", lambda _, alone=alone: alone)
+        monkeypatch.setattr("train.messages.OWN", 0)
+        monkeypatch.setattr(
+            "train.messages.grammar",
+            lambda name, a=alone: a if name == "messages" else grammar(name),
+        )
         drawn = list(messages(30, TOPICS))
         assert all(row["input"] for row in drawn), intent
+
+
+@pytest.mark.parametrize("part", sorted(set(grammar("concerns")) - {"slots"}))
+def test_every_concern_can_be_drawn_in_all_its_ways(part):
+    rules = {**RULES, "concerns": _concerns()}
+    for entry in grammar("concerns")[part]:
+        told, asked = (set(re.findall(r"\{(\w+)\}", side)) for side in entry.split(" => "))
+        assert {CLAUSES.sub("", name) for name in asked} <= {CLAUSES.sub("", name) for name in told}
+        for seed in range(12):
+            rng = random.Random(seed)
+            names = _Names(rng, rules, TOPICS)
+            subject, said, target = concern(rng, names, entry)
+            question = names.fill(target, told=True)
+            assert said and question.endswith("?") and len(question.split()) <= 24, entry
+            for text in (subject, *said, question):
+                assert not re.search(r"[{}|<>#~]|//|=>|[,?!.][.,]", text), (entry, text)
+            for number in re.findall(r"(?<![\w-])\d+(?:\.\d+)?(?![\w-])", question):
+                assert number in " ".join([subject, *said]), (entry, question)
+
+
+def test_the_nth_of_the_question_goes_with_the_nth_of_what_is_said():
+    rules = {**RULES, "concerns": _concerns()}
+    entry = "S: <#bee|wasp> // Does <#honey|vinegar> help? => Does it help a <#bee|wasp> sting, the <#honey|vinegar>?"
+    drawn = set()
+    for seed in range(40):
+        rng = random.Random(seed)
+        subject, said, target = concern(rng, _Names(rng, rules, ()), entry)
+        drawn.add(target)
+        assert subject.lower() in target and said[0].split()[1] in target
+    assert len(drawn) == 4
 
 
 # how each name may be said: as the question has it, or otherwise
@@ -51,9 +86,10 @@ for slot in ("common", "drug", "surgery"):
         WAYS.setdefault(written or said, set()).add(bare)
 
 
-def test_what_the_question_names_is_in_the_message(rows):
+def test_what_the_question_names_is_in_the_message(monkeypatch):
     """As it is said, or with one of its words misspelled."""
-    kept = 0
+    monkeypatch.setattr("train.messages.OWN", 0)
+    rows, kept = list(messages(1500, TOPICS, FOUND)), 0
     for row in rows:
         text = row["input"].lower()
         named = [name for name in WAYS if name in row["target"]]
