@@ -19,6 +19,7 @@ over. So the adapters also learn from
     messages.jsonl               consumers' messages, drawn with what they ask (train.messages);
                                  between what is drawn stand sentences of the training messages
                                  (--questions) and of spoken-notes.jsonl that ask for nothing
+    concerns.jsonl               the like, each from an entry of `train/grammar/concerns.yaml`
     mtsamples-notes.jsonl        sections of MTSamples' notes, told as rough conversations
     spoken-notes.jsonl           the same and more of them, sentence by sentence as it is said
                                  (train.spoken), a few turns in a row
@@ -29,6 +30,8 @@ over. So the adapters also learn from
                                  of them
     visits.jsonl                 the like, as the transcript of a visit has them, under the headings
                                  of a visit's note
+    written-radiology.jsonl, written-dialogue.jsonl, written-question.jsonl
+                                 pairs written by hand, each in many variants (train.written)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -48,6 +51,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from summarizer.tasks import TASKS
 from train.answers import answers, visits
 from train.data import read_rows
 from train.drawn import drawn, plain
@@ -66,6 +70,7 @@ from train.pretrain import read_documents
 from train.spoken import windows
 from train.substitution import common, phrases, renamed, substituted
 from train.synthetic import conversations, reports
+from train.written import written
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
 EXAMINATION = re.compile(
@@ -265,6 +270,7 @@ def _told(rng: random.Random, section: str) -> str:
 
 SHORT_CONVERSATIONS = frozenset({"mts-dialog"})  # sources of the dialogue task
 CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
+VARIANTS = 24  # of a template written by hand
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 
 ASKED = re.compile(
@@ -387,6 +393,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DataError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
+    for task in TASKS:
+        pairs_of_task = written(task, VARIANTS)
+        write(options.out / f"written-{task}.jsonl", pairs_of_task)
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
@@ -405,6 +414,8 @@ def main(arguments: list[str] | None = None) -> int:
     said = [row["input"] for row in spoken]
     found = [*remarks(asked), *statements(said, STATEMENTS)]
     write(options.out / "messages.jsonl", messages(30 * options.count, names(named), found))
+    concerns = messages(15 * options.count, names(named), found, concerns=True)
+    write(options.out / "concerns.jsonl", concerns)
     return 0
 
 

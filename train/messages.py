@@ -7,8 +7,8 @@ names a thing, something asked of it, remarks around them, a subject line or non
 people who type in a hurry (`train.slips`). What is asked is known from how the message was made,
 and the question names the thing as it is spelled, whatever the slip.
 
-Half of the messages are of `train/grammar/concerns.yaml` instead: what people want to know is more
-than what a few dozen kinds of question ask of any disease or drug (whether the drops that froze in
+Those of `train/grammar/concerns.yaml` stand beside them: what people want to know is more than what
+a few dozen kinds of question ask of any disease or drug (whether the drops that froze in
 the car are still good, what "unremarkable" means), so each of its entries is a concern of its own.
 
 The remarks are the grammar's, sentences of the training messages that ask nothing (`remarks`), and
@@ -35,7 +35,6 @@ NAMED = 0.35  # of what is asked about a thing already named, what names it agai
 ALONE = 0.15  # of what is asked, what is asked with no fact before it
 PUT = 0.18  # of the questions, those that the writer puts as they are to be told
 TWO = 0.12  # of the messages, those that ask two things
-OWN = 0.5  # of the messages, those of an entry of concerns.yaml
 FOUND = 0.6  # of the remarks, those that are not the grammar's
 HOW_MANY = [0, 0, 1, 1, 2, 2, 3, 4, 6, 8, 12]  # remarks
 SUBJECT, TITLED, LABELLED = 0.32, 0.1, 0.18  # of the messages: "SUBJECT: ...", "....", "MESSAGE:"
@@ -152,30 +151,33 @@ def concern(rng: random.Random, names: _Names, entry: str) -> tuple[str, list[st
 def _put_together(text: str) -> str:
     """As it is written, whatever was chosen: spaces, capitals, "an eye"."""
     text = re.sub(r" +([,.?!])|  +", lambda found: found[1] or " ", text.strip())
-    text = re.sub(r"\b([Aa]) (?=[aeio](?!ne\b|nce\b|u))", r"\1n ", text)
+    text = re.sub(r"(\A| )(a|\AA) (?=[aeio](?!ne\b|nce\b|u))", r"\1\2n ", text)  # not Retin-A
     return capital(re.sub(r"[.?!] [a-z]", lambda found: found[0].upper(), text))
 
 
 class _Message:
     """One message in the making: what is said in it, and the question that it comes to."""
 
-    def __init__(self, rng: random.Random, rules: dict[str, Any], topics: Sequence[str]):
+    def __init__(
+        self, rng: random.Random, rules: dict[str, Any], topics: Sequence[str], *, concerns: bool
+    ):
         self.rng, self.rules = rng, rules
         self.names = _Names(rng, rules, topics)
-        self.subject, kind = "", ""
-        if rng.random() < OWN:
+        self.subject, self.kind = "", ""
+        if concerns:
             entry = rng.choice(rules["concerns"]["entries"])
             self.subject, self.said, target = concern(rng, self.names, entry)
         elif rng.random() < TWO:
-            self.said, target, kind = self._two()
+            self.said, target, self.kind = self._two()
         else:
-            self.said, target, kind = self._one()
-        self.target = _put_together(self.names.fill(target, told=True))
-        self.name, written = self.names.of(kind) if kind else (self._longest(), "")
-        self.subject = self.subject or ARTICLE.sub("", written)
+            self.said, target, self.kind = self._one()
+        written = self.names.fill(target, told=True)
+        self.target = _put_together(written) if concerns else capital(written)
 
-    def _longest(self) -> str:
-        """The longest word that the message and its question share."""
+    def _name(self) -> str:
+        """What it is about, as it is said; else the longest word that it shares with its question."""
+        if self.kind:
+            return self.names.of(self.kind)[0]
         words = set(re.findall(r"\w+", " ".join(self.said)))
         return max(words & set(re.findall(r"\w+", self.target)), key=len, default="")
 
@@ -265,7 +267,7 @@ class _Message:
         rng = self.rng
         way, subject = rng.random(), self._subject()
         if rng.random() < MISSPELLED:
-            text = misspelled(rng, text, self.name)
+            text = misspelled(rng, text, self._name())
         if rng.random() < HURRIED:
             text = hurried(rng, text)
         manner = rng.random()
@@ -281,8 +283,8 @@ class _Message:
 
     def _subject(self) -> str:
         choice = self.rng.random()
-        if choice < 0.4 and self.subject:
-            return self.subject
+        if choice < 0.4 and (self.kind or self.subject):
+            return self.subject or ARTICLE.sub("", self.names.of(self.kind)[1])
         if choice < 0.55:
             return " ".join(self.target.rstrip("?").split()[-self.rng.randrange(2, 6) :])
         return self.rng.choice(self.rules["subjects"])
@@ -311,21 +313,29 @@ def _concerns() -> dict[str, Any]:
 
 
 def messages(
-    count: int, topics: Sequence[str], found: Sequence[str] = (), seed: int = 0
+    count: int,
+    topics: Sequence[str],
+    found: Sequence[str] = (),
+    seed: int = 0,
+    *,
+    concerns: bool = False,
 ) -> Iterator[dict[str, str]]:
     """Up to `count` rows, no text twice: `id`, `input`, `target`, `source`.
 
     Args:
         topics: names of conditions beside the grammar's.
         found: sentences that ask for nothing (`remarks`, `statements`), to set between.
+        concerns: whether each is of an entry of concerns.yaml, instead of messages.yaml's ways to
+            ask.
     """
     rng = random.Random(seed)
     rules = grammar("messages") | {"concerns": _concerns()}
+    name = "concern" if concerns else "message"
     seen: set[str] = set()
     for number in range(count):
-        message = _Message(rng, rules, topics)
+        message = _Message(rng, rules, topics, concerns=concerns)
         text = message.text(found)
         if text in seen:
             continue
         seen.add(text)
-        yield {"id": f"message-{number}", "input": text, "target": message.target, "source": "messages"}  # fmt: skip
+        yield {"id": f"{name}-{number}", "input": text, "target": message.target, "source": f"{name}s"}  # fmt: skip

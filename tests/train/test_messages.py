@@ -38,7 +38,6 @@ def test_no_slot_is_left_open_and_no_message_comes_twice(rows):
 def test_every_intent_of_the_grammar_can_be_drawn(monkeypatch):
     for intent in RULES["intents"]:
         alone = {**RULES, "intents": [intent]}
-        monkeypatch.setattr("train.messages.OWN", 0)
         monkeypatch.setattr(
             "train.messages.grammar",
             lambda name, a=alone: a if name == "messages" else grammar(name),
@@ -86,9 +85,8 @@ for slot in ("common", "drug", "surgery"):
         WAYS.setdefault(written or said, set()).add(bare)
 
 
-def test_what_the_question_names_is_in_the_message(monkeypatch):
+def test_what_the_question_names_is_in_the_message():
     """As it is said, or with one of its words misspelled."""
-    monkeypatch.setattr("train.messages.OWN", 0)
     rows, kept = list(messages(1500, TOPICS, FOUND)), 0
     for row in rows:
         text = row["input"].lower()

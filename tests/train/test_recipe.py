@@ -14,7 +14,15 @@ from train.recipe import RECIPES, Recipe, load_recipe, parse_overrides, recipe_n
 from train.run import resolve
 from train.strict import field_names
 
-EMBEDDED = {"radiology", "dialogue-start", "dialogue", "question"}
+EMBEDDED = {
+    "radiology-start",
+    "radiology",
+    "dialogue-start",
+    "dialogue-second",
+    "dialogue",
+    "question-start",
+    "question",
+}
 SEEDS = {
     "radiology-t5-small",
     "dialogue-flan-t5-base-balanced",
