@@ -142,11 +142,16 @@ class Lexicon:
         return found
 
     def capitals(self, tokens: Sequence[int]) -> Any:
-        """The tokens that carry a word on with a capital, as a bool tensor; not these."""
+        """The tokens that carry a word on with a capital, as a bool tensor; not those that do so in
+        a text's own words: "McDonald" says "D" after a small letter, "Doctor" does not.
+        """
         import torch
 
         mask = torch.tensor(self._capital)
-        mask[[token for token in tokens if token < self._size]] = False
+        pairs = zip(tokens, tokens[1:], strict=False)
+        mask[
+            [token for before, token in pairs if self.ends_small(before) and token < self._size]
+        ] = False
         return mask
 
     def ends_small(self, token: int) -> bool:

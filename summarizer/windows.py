@@ -52,7 +52,8 @@ def parts_of(task: Task, text: str) -> tuple[list[str], list[str]]:
 def windows(text: str, words: int) -> list[str]:
     """The text in windows of whole turns, all of about one length, at most about `words` each.
 
-    A question that ends a window also begins the next: its answer alone says little.
+    A question goes to the window of its answer: without it, either says little. It stands in both
+    where little would be left of its own.
     """
     turns = [part for turn in turns_of(text) for part in _pieces(turn, words)]
     lengths = [len(turn.split()) for turn in turns]
@@ -65,8 +66,11 @@ def windows(text: str, words: int) -> list[str]:
     for turn, length in zip(turns, lengths, strict=True):
         # the turn goes where its middle lies
         if groups[-1] and read + length / 2 > total * len(groups) / count:
-            asked = groups[-1][-1]
-            groups.append([asked] if asked.rstrip().endswith("?") else [])
+            last = groups[-1]
+            asked = last[-1:] if last[-1].rstrip().endswith("?") else []
+            if asked and sum(len(turn.split()) for turn in last[:-1]) >= words / 2:
+                last.pop()
+            groups.append(asked)
         groups[-1].append(turn)
         read += length
     return ["\n".join(group) for group in groups]

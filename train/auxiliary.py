@@ -30,7 +30,7 @@ over. So the adapters also learn from
                                  of them
     visits.jsonl                 the like, as the transcript of a visit has them, under the headings
                                  of a visit's note
-    written-radiology.jsonl, written-dialogue.jsonl, written-question.jsonl
+    written-radiology.jsonl, written-dialogue.jsonl, written-question.jsonl, written-visits.jsonl
                                  pairs written by hand, each in many variants (train.written)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
@@ -51,7 +51,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from summarizer.tasks import TASKS
 from train.answers import answers, visits
 from train.data import read_rows
 from train.drawn import drawn, plain
@@ -70,7 +69,7 @@ from train.pretrain import read_documents
 from train.spoken import windows
 from train.substitution import common, phrases, renamed, substituted
 from train.synthetic import conversations, reports
-from train.written import written
+from train.written import groups, written
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
 EXAMINATION = re.compile(
@@ -393,9 +392,8 @@ def main(arguments: list[str] | None = None) -> int:
     except DataError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
-    for task in TASKS:
-        pairs_of_task = written(task, VARIANTS)
-        write(options.out / f"written-{task}.jsonl", pairs_of_task)
+    for group in groups():
+        write(options.out / f"written-{group}.jsonl", written(group, VARIANTS))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))

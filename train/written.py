@@ -4,9 +4,10 @@ Run as:
 
     python -m train.written FILE [FILE ...]      checks files, tells every fault, shows some pairs
 
-`train/written/TASK-*.txt` holds templates: what a text says and what its summary says, with the
+`train/written/GROUP-*.txt` holds templates: what a text says and what its summary says, with the
 places where other things may be said. They are the words of this project; no patient's text is
-among them. A template ends with a line of `===` and may open with lines of `@ key: value`
+among them. A group's rows are drawn together, so new templates go into a new group: what an adapter
+has learned from is then drawn as it was. A template ends with a line of `===` and may open with lines of `@ key: value`
 (`modality`, `section`); a line of `=>` divides the text from its summary. Within both
 
     <a|b|c>      one of these is taken
@@ -120,18 +121,23 @@ def templates(path: Path) -> Iterator[Template]:
         yield Template(said, told, where, keys)
 
 
-def files(task: str) -> list[Path]:
-    return sorted(FOLDER.glob(f"{task}-*.txt"))
+def files(group: str) -> list[Path]:
+    """The files of a group, in alphabetical order."""
+    return sorted(FOLDER.glob(f"{group}-*.txt"))
 
 
-def written(task: str, times: int, seed: int = 0) -> Iterator[dict[str, str]]:
-    """Rows of a task's templates: `id`, `input`, `target`, `source` and the template's keys.
+def groups() -> list[str]:
+    return sorted({path.stem.partition("-")[0] for path in files("*")})
+
+
+def written(group: str, times: int, seed: int = 0) -> Iterator[dict[str, str]]:
+    """Rows of a group's templates: `id`, `input`, `target`, `source` and the template's keys.
 
     Args:
         times: variants of each template, less where it has fewer.
     """
     rng = random.Random(seed)
-    for path in files(task):
+    for path in files(group):
         for number, template in enumerate(templates(path)):
             seen: set[str] = set()
             for way in range(times):

@@ -63,9 +63,9 @@ def test_capitals_are_free():
         assert LEXICON.unfinished([token(" Aten"), token(ended)]) == ""
 
 
-def test_no_capital_follows_a_small_letter_but_for_tokens_of_the_text():
+def test_no_capital_follows_a_small_letter_but_where_it_does_in_the_text():
     cased = Lexicon(["hgat", "at"], ["", "Hg", "at", "AT", " at", "."])
-    prompts = [[], [1]]
+    prompts = [[5, 1], [4, 1]]  # ".Hg" does not, " atHg" does
     scores = WordsOnly(cased, prompts)(torch.tensor([[4], [4]]), torch.zeros(2, 6))
     assert scores[0, 3] == scores[1, 3] == -2 * PENALTY  # "atAT" is no word, either
     again = WordsOnly(cased, prompts)(torch.tensor([[0], [0]]), torch.zeros(2, 6))

@@ -29,12 +29,19 @@ def test_windows_hold_every_turn_in_order_and_are_of_one_length(words):
     parts = windows(VISIT, words)
     turns = [part.split("\n") for part in parts]
     for before, after in zip(turns, turns[1:]):
-        if before[-1].endswith("?"):  # its answer is in the next window
+        if before[-1].endswith("?"):  # it stands with its answer as well
             assert after.pop(0) == before[-1]
+            assert sum(len(turn.split()) for turn in before[:-1]) < words / 2
     assert [turn for part in turns for turn in part] == VISIT.split("\n")
     lengths = [sum(len(turn.split()) for turn in part) for part in turns]
     assert max(lengths) <= words + 12  # a turn more at most
     assert min(lengths) >= min(words, max(lengths)) / 2
+
+
+def test_a_question_as_long_as_a_window_stands_in_its_own_and_before_its_answer():
+    asked = "Doctor: " + "and " * 30 + "how?"
+    text = "\n".join([asked, "Patient: " + "so " * 30 + "it goes."])
+    assert windows(text, 30) == [asked, text]
 
 
 def test_a_text_of_about_one_window_is_left_as_it_is():
