@@ -38,7 +38,8 @@ from train.strict import build
 
 BANS = (0, 3, 4, 6)  # no n-gram of so many tokens twice; 0 is no ban
 
-# On the end mark, and towards what the text says next; none, and the recipe's, are tried as well.
+# On the end mark, and towards what the text says next; none, and the recipe's, are tried as well, or
+# the recipe's alone where no value is given.
 BIASES = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
 COPYING = (0.5, 1.0, 1.5, 2.0)
 TIE = 0.2  # points of the metric
@@ -147,8 +148,11 @@ def choose(
     best = chosen(tried, metric)
     for name, values in (("end_bias", biases), ("copy_bias", copying)):
         so_far = Decoding.from_dict(best["decoding"])
-        others = [value for value in (0.0, *values) if value != getattr(so_far, name)]
-        tried += [tried_on(replace(so_far, **{name: v}), best["window_words"]) for v in others]
+        others = {0.0, *values} - {getattr(so_far, name)} if values else ()
+        tried += [
+            tried_on(replace(so_far, **{name: value}), best["window_words"])
+            for value in sorted(others)
+        ]
         best = chosen(tried, metric)
     if best["window_words"] != recipe.window_words:
         record.setdefault("window_words_trained", recipe.window_words)
@@ -180,10 +184,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--bans", type=int, nargs="*", default=BANS, help="on n-grams of so many tokens, 0 for none"
     )
     parser.add_argument(
-        "--biases", type=float, nargs="*", default=BIASES, help="on the end mark, beside none"
+        "--biases",
+        type=float,
+        nargs="*",
+        default=BIASES,
+        help="on the end mark, beside none; no value: the recipe's alone",
     )
     parser.add_argument(
-        "--copying", type=float, nargs="*", default=COPYING, help="what follows in the text"
+        "--copying",
+        type=float,
+        nargs="*",
+        default=COPYING,
+        help="towards what follows in the text, beside none; no value: the recipe's alone",
     )
     parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
     parser.add_argument("--metric", choices=METRICS, help="default: the recipe's")

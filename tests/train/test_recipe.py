@@ -20,7 +20,6 @@ EMBEDDED = {
     "dialogue-start",
     "dialogue-second",
     "dialogue",
-    "question-start",
     "question",
 }
 SEEDS = {
