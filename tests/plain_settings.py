@@ -98,9 +98,11 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         return True
 
     ids = frozenset(range(len(pieces)))
+    # where a capital follows a small letter in the text itself
+    told = {after for before, after in zip(prompt, prompt[1:]) if shown[before][-1:].islower()}
     capitals = {
         token
-        for token in ids - set(prompt)
+        for token in ids - told
         if re.fullmatch(f"{LETTERS}+", shown[token]) and shown[token] != shown[token].lower()
     }
 
