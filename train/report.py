@@ -68,7 +68,7 @@ def run_record(
 
 
 def earlier_parts(recipe: Recipe) -> list[str]:
-    """The recipes whose adapters this one goes on from, learns from or is mixed with, in the order to run them."""
+    """The recipes whose adapters this one goes on from, is mixed with or learns from, as to be run."""
     parts: list[str] = []
     for folder in (
         recipe.adapter.init_from,

@@ -7,8 +7,9 @@ Run as:
 `train/written/GROUP-*.txt` holds templates: what a text says and what its summary says, with the
 places where other things may be said. They are the words of this project; no patient's text is
 among them. A group's rows are drawn together, so new templates go into a new group: what an adapter
-has learned from is then drawn as it was. A template ends with a line of `===` and may open with lines of `@ key: value`
-(`modality`, `section`); a line of `=>` divides the text from its summary. Within both
+has learned from is then drawn as it was. A template ends with a line of `===` and may open with
+lines of `@ key: value` (`modality`, `section`); a line of `=>` divides the text from its summary.
+Within both
 
     <a|b|c>      one of these is taken
     <1:a|b|c>    the same, by a label: wherever the label stands again, in text or summary, the same
@@ -168,9 +169,6 @@ def faults(template: Template, draws: int = 12) -> list[str]:
         lacking = [number for number in _NUMBER.findall(body) if number not in numbers]
         if lacking:
             found.append(f"{template.where}: the summary says {lacking[0]}, the text does not.")
-            break
-        if "  " in said or "  " in told:
-            found.append(f"{template.where}: two spaces in a row.")
             break
     return found
 
