@@ -6,21 +6,36 @@ the conversations of the open data sets are too few to learn that from. So a few
 of it, with words between that nobody notes and, now and then, something of another section. What is
 told is known from how the turns were made. Of a visit, whose transcript has no capitals and little
 punctuation, the note has headings, and in a section only what belongs there.
+
+Beside the grammar stand exchanges that were written one by one (`train/answers/*.txt`), each a line
+with the choices of `train.written`, of the section that the last line of `@ section: NAME` names:
+
+    D: Does it <1:lock|click>? // P: <Nope|Never>. => No <1:locking|clicking>.
+
+Run as:
+
+    python -m train.answers FILE [FILE ...]      checks such files, tells every fault, shows some
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from train.errors import DataError
 from train.objectives import number_words, spell_numbers
 from train.spoken import Said, turns_of_all
 from train.synthetic import Filler, capital, chosen, grammar, invented
 from train.thirdperson import told_of_patient
+from train.written import Template, faults
 
+EXCHANGES = Path(__file__).parent / "answers"
 MOST_WORDS = 60  # of the turns that are told, as the dialogue adapter reads them
 BETWEEN = 0.25  # of what is told, what is followed by something that is not
 ELSEWHERE = 0.2  # of the windows, those with something of another section
@@ -70,26 +85,39 @@ _ARTICLE = re.compile(r"\b(any|no|your|the|little|some) an? ", re.I)
 _SPEAKERS = {"D": "doctor", "P": "patient", "G": "guest_family"}
 
 
-def answers(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
+# What may be drawn, by section: lines of the grammar, or exchanges written one by one.
+Entries = Mapping[str, Sequence["str | Template"]]
+
+
+def answers(
+    count: int, topics: Sequence[str] = (), seed: int = 0, entries: Entries | None = None
+) -> Iterator[dict[str, str]]:
     """Up to `count` rows, no conversation twice: `id`, `input`, `target`, `section`, `source`.
 
     Args:
         topics: names of conditions that may come up beside the grammar's.
+        entries: what to draw from; None: the grammar's.
     """
     rng = random.Random(seed)
-    names = list(_entries())
-    many = [len(_entries()[name]) for name in names]
+    entries = _entries() if entries is None else entries
+    names = list(entries)
+    many = [len(entries[name]) for name in names]
     drawn_from = (rng.choices(names, many)[0] for _ in range(count))
-    return _distinct("answer", ((name, *_window(rng, name, topics)) for name in drawn_from))
+    return _distinct(
+        "answer", ((name, *_window(rng, name, topics, entries)) for name in drawn_from)
+    )
 
 
-def visits(count: int, topics: Sequence[str] = (), seed: int = 0) -> Iterator[dict[str, str]]:
+def visits(
+    count: int, topics: Sequence[str] = (), seed: int = 0, entries: Entries | None = None
+) -> Iterator[dict[str, str]]:
     """Up to `count` rows as `answers` has them: a stretch of a visit and what a section, or the
     whole note, has of it, under its headings.
     """
     rng = random.Random(seed)
+    entries = _entries() if entries is None else entries
     told_in = (_WHOLE if rng.random() < 0.25 else _one(rng, _PARTS) for _ in range(count))
-    return _distinct("visit", ((name, *_stretch(rng, name, topics)) for name in told_in))
+    return _distinct("visit", ((name, *_stretch(rng, name, topics, entries)) for name in told_in))
 
 
 def _distinct(kind: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[dict[str, str]]:
@@ -111,7 +139,9 @@ def _one(rng: random.Random, weights: Mapping[str, int]) -> str:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _stretch(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[str, str]:
+def _stretch(
+    rng: random.Random, section: str, topics: Sequence[str], every: Entries
+) -> tuple[str, str]:
     """The turns of one or two parts of a visit; at least one thing of them is told."""
     filler, most = _filler(rng, topics), rng.randint(15, MOST_WORDS)
     first = section if section != _WHOLE else _one(rng, _PARTS)
@@ -128,8 +158,9 @@ def _stretch(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[s
             entries = [
                 entry
                 for name in _VISIT[part][headings]
-                for entry in _entries()[name]
-                if "G: " not in entry  # a visit is a patient's own
+                for entry in every[name]
+                # a visit is a patient's own
+                if "G: " not in (entry if isinstance(entry, str) else entry.said)
             ]
             for entry in rng.sample(entries, rng.randint(1, min(4, len(entries)))):
                 said = drawn(rng, filler, entry)
@@ -189,8 +220,10 @@ def _entries() -> dict[str, list[str]]:
     return {name: told for name, told in _grammar().items() if name not in ("slots", "between")}
 
 
-def _window(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[str, str]:
-    entries = _entries()[section]
+def _window(
+    rng: random.Random, section: str, topics: Sequence[str], every: Entries
+) -> tuple[str, str]:
+    entries = every[section]
     most, taken, told = rng.randint(12, MOST_WORDS), [], []
     filler = _filler(rng, topics)
     for entry in rng.sample(entries, min(rng.randint(1, 6), len(entries))):
@@ -202,8 +235,8 @@ def _window(rng: random.Random, section: str, topics: Sequence[str]) -> tuple[st
         if rng.random() < BETWEEN:
             taken.append(drawn(rng, filler, rng.choice(_grammar()["between"])))
     if rng.random() < ELSEWHERE:
-        other = rng.choice([name for name in _entries() if name != section])
-        aside = drawn(rng, filler, rng.choice(_entries()[other]))
+        other = rng.choice([name for name in every if name != section])
+        aside = drawn(rng, filler, rng.choice(every[other]))
         taken.insert(rng.choice([0, len(taken)]), aside)
     text = turns_of_all(rng, taken)
     return (spell_numbers(rng, text) if rng.random() < SPELLED else text), " ".join(told)
@@ -233,8 +266,12 @@ def _length(taken: list[Said]) -> int:
     return sum(len(words.split()) + 1 for said in taken for _, words in said.turns)
 
 
-def drawn(rng: random.Random, filler: Filler, entry: str) -> Said:
-    """The turns of an entry of the grammar, and what is told of them ("" of what is between)."""
+def drawn(rng: random.Random, filler: Filler, entry: str | Template) -> Said:
+    """The turns of an entry, and what is told of them ("" of what is between)."""
+    if isinstance(entry, Template):
+        said, told = entry.draw(rng)
+        turns = (turn.split(": ", 1) for turn in said.split("\n"))
+        return Said(tuple((_SPEAKERS[who], _sentence(words)) for who, words in turns), told)
     said, _, told = entry.partition(" => ")
     said, told = filler.fill(*chosen(rng, said, told))
     turns = tuple(_turn(part) for part in said.split(" // "))
@@ -252,6 +289,68 @@ def _turn(part: str) -> tuple[str, str]:
     words = re.sub(r"(?i)\b(about|maybe) (?:about|maybe)\b", r"\1", _ARTICLE.sub(r"\1 ", words))
     if speaker == "D":
         words = re.sub(r"\bmy\b", "your", re.sub(r"\bI need it\b", "you need it", words))
-    if words[-1] not in ".?!":
-        words += "."
-    return _SPEAKERS[speaker], capital(words)
+    return _SPEAKERS[speaker], _sentence(words)
+
+
+def _sentence(words: str) -> str:
+    return capital(words if words[-1] in ".?!" else f"{words}.")
+
+
+@lru_cache(maxsize=1)
+def exchanges() -> dict[str, list[Template]]:
+    """The exchanges written one by one, by section."""
+    found: dict[str, list[Template]] = {}
+    for path in sorted(EXCHANGES.glob("*.txt")):
+        for template in read_exchanges(path):
+            found.setdefault(template.keys["section"], []).append(template)
+    return found
+
+
+def read_exchanges(path: Path) -> Iterator[Template]:
+    """The exchanges of a file, a turn a line. Raises DataError for a line that is none."""
+    section = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        line, where = line.strip(), f"{path.name}:{number}"
+        if header := re.fullmatch(r"@ *section: *(.+)", line):
+            section = header[1]
+        elif line:
+            said, *told = line.split(" => ")
+            turns = said.split(" // ")
+            if len(told) != 1 or not all(re.match(r"[DPG]: \S", turn) for turn in turns):
+                raise DataError(
+                    f"{where}: write turns that begin with D:, P: or G:, divided by //, and what is"
+                    " told of them after one =>."
+                )
+            if not section:
+                raise DataError(f"{where}: a line such as @ section: GENHX must stand above.")
+            yield Template("\n".join(turns), told[0], where, {"section": section})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.answers", description="Checks exchanges written one by one."
+    )
+    parser.add_argument("files", type=Path, nargs="+", help="files of exchanges")
+    parser.add_argument("--show", type=int, default=3, help="exchanges to show of each file (3)")
+    options = parser.parse_args(arguments)
+    wrong = 0
+    for path in options.files:
+        try:
+            every = list(read_exchanges(path))
+        except (DataError, OSError, UnicodeDecodeError) as fault:
+            print(f"error: {fault}", file=sys.stderr)
+            wrong += 1
+            continue
+        found = [fault for template in every for fault in faults(template)]
+        print(*(f"error: {fault}" for fault in found), sep="\n", file=sys.stderr)
+        wrong += len(found)
+        print(f"{path.name}: {len(every)} exchanges")
+        for template in random.Random().sample(every, min(options.show, len(every))):
+            if not faults(template):
+                said, told = template.draw(random.Random())
+                print(f"--- {template.where}\n{said}\n=>\n{told}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
