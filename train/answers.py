@@ -342,7 +342,8 @@ def main(arguments: list[str] | None = None) -> int:
             wrong += 1
             continue
         found = [fault for template in every for fault in faults(template)]
-        print(*(f"error: {fault}" for fault in found), sep="\n", file=sys.stderr)
+        for fault in found:
+            print(f"error: {fault}", file=sys.stderr)
         wrong += len(found)
         print(f"{path.name}: {len(every)} exchanges")
         for template in random.Random().sample(every, min(options.show, len(every))):

@@ -5,9 +5,24 @@ import re
 
 import pytest
 
-from train.answers import _VISIT, MOST_WORDS, _entries, _filler, _grammar, answers, drawn, visits
+from summarizer.tasks import SECTION_CODES
+from train.answers import (
+    _VISIT,
+    EXCHANGES,
+    MOST_WORDS,
+    _entries,
+    _filler,
+    _grammar,
+    answers,
+    drawn,
+    exchanges,
+    main,
+    read_exchanges,
+    visits,
+)
 from train.objectives import number_words, spell_numbers
 from train.synthetic import Filler
+from train.written import faults
 
 TOPICS = ["gaucher disease", "hereditary angioedema"]
 TURN = re.compile(
@@ -150,3 +165,72 @@ def test_a_section_of_a_visit_tells_only_what_belongs_there(stretches):
         assert row["section"] == "full_note" or belong.issuperset(headings), row
     whole = [row for row in stretches if row["section"] == "full_note"]
     assert any(row["target"].count("\n\n") > 2 for row in whole)
+
+
+def test_an_exchange_written_by_itself_is_drawn_with_its_choices(tmp_path):
+    path = tmp_path / "some.txt"
+    path.write_text(
+        "@ section: ROS\n"
+        "D: Do my notes say <1:rash|fever>? // P: <Nope|Never> => No <1>.\n\n"
+        "@ section: GENHX\nG: She cried. => The patient cried.\n"
+    )
+    first, second = read_exchanges(path)
+    assert (first.keys, second.keys) == ({"section": "ROS"}, {"section": "GENHX"})
+    assert (first.where, second.where) == ("some.txt:2", "some.txt:5")
+    filler = Filler(random.Random(0), {})
+    ways = set()
+    for seed in range(40):
+        said = drawn(random.Random(seed), filler, first)
+        assert said.turns[0][0] == "doctor" and said.turns[1] in (
+            ("patient", "Nope."),
+            ("patient", "Never."),
+        )
+        # what is written is not put in other words
+        assert said.turns[0][1] == f"Do my notes say {said.told[3:-1]}?"
+        ways.add(said)
+    assert len(ways) == 4
+    assert drawn(random.Random(0), filler, second).turns == (("guest_family", "She cried."),)
+    entries = {"ROS": [first], "GENHX": [second]}
+    assert {row["section"] for row in answers(50, entries=entries)} == set(entries)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("D: Any rash? // P: No.", "after one =>"),
+        ("D: Any rash? // No. => No rash.", "turns that begin with D:, P: or G:"),
+        ("D: Any rash? // P: => No rash.", "turns that begin with D:, P: or G:"),
+        ("@ section: ROS\nD: Any <rash|fever? // P: No. => No rash.", "is left over"),
+        ("@ section: ROS\nD: Any <1:rash|fever>? // P: No. => No <1:rash>.", "differ in length"),
+        ("D: Any rash? // P: No. => No rash.", "@ section: GENHX must stand above"),
+    ],
+)
+def test_a_fault_of_an_exchange_is_told_with_its_place(tmp_path, capsys, line, fault):
+    path = tmp_path / "some.txt"
+    path.write_text(line)
+    assert main([str(path)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: some.txt:{line.count(chr(10)) + 1}: ") and fault in told
+
+
+@pytest.mark.parametrize("path", sorted(EXCHANGES.glob("*.txt")), ids=lambda path: path.stem)
+def test_every_written_exchange_is_sound(path):
+    every = list(read_exchanges(path))
+    assert [fault for template in every for fault in faults(template)] == []
+    assert len({(t.said, t.keys["section"]) for t in every}) == len(every) > 30
+    for template in every:
+        assert template.keys["section"] in SECTION_CODES, template.where
+        for seed in range(4):
+            said, told = template.draw(random.Random(seed))
+            assert not re.search(r"[{}<>|]|//|=>|  | [,?]|[,?!][.,]", said + told), template.where
+            assert re.match(r"[A-Z0-9].*[.!]$", told), template.where
+
+
+def test_conversations_of_written_exchanges_are_as_those_of_the_grammar():
+    rows = list(answers(500, entries=exchanges()))
+    assert rows == list(answers(500, entries=exchanges()))
+    assert len({row["section"] for row in rows}) > 8
+    for row in rows:
+        assert all(TURN.match(turn) for turn in row["input"].splitlines()), row
+    told = {row["section"] for row in visits(500, entries=exchanges())}
+    assert told == {*_VISIT, "full_note"}
