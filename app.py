@@ -9,7 +9,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # Nor is a table of visits made after every one of them.
 os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000"
 
-from summarizer import skip_quantization, ui
+from summarizer import ui
 from summarizer.generate import Engine, ModelError
 from summarizer.settings import SettingsError, read_settings
 from summarizer.zero import ZeroEngine, lender
@@ -41,5 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    skip_quantization()
     sys.exit(main())

@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from summarizer import skip_quantization
 from summarizer.settings import DEVICES, DTYPES, Settings, SettingsError, read_settings
 from summarizer.tasks import TASKS, Decoding, Task, UnknownTask, get_task
 from summarizer.text import MAX_CHARACTERS, InputError, check_input, decode
@@ -395,5 +394,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    skip_quantization()
     sys.exit(main())

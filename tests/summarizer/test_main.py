@@ -275,31 +275,6 @@ def test_help_answers_without_a_model_library():
         assert "not for clinical use" in " ".join(done.stdout.split())
 
 
-def test_a_summary_does_not_wait_for_what_only_training_needs(tiny):
-    program = (
-        "import sys, runpy\n"
-        "sys.argv = ['summarizer', *sys.argv[1:]]\n"
-        "try:\n"
-        "    runpy.run_module('summarizer', run_name='__main__')\n"
-        "finally:\n"
-        "    print(*sys.modules, file=sys.stderr)\n"
-    )
-    model = ("--backbone", tiny.backbone, "--adapter", tiny.adapters["radiology"])
-    done = subprocess.run(
-        [sys.executable, "-c", program, "run", "radiology", "-", "--max-new-tokens", "4", *model],
-        input=TEXTS[0],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0 and done.stdout.startswith("Base: "), done.stderr
-    loaded = set(done.stderr.split())
-    assert "peft" in loaded  # and so would be what it imports
-    assert not loaded.intersection({"bitsandbytes.nn", "torch._inductor.lowering", "datasets"})
-
-
 def test_a_real_process_from_stdin_to_status(run_command, tiny):
     model = ("--backbone", tiny.backbone, "--adapter", tiny.adapters["radiology"])
     done = run_command(
