@@ -19,10 +19,8 @@ Run as:
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +31,7 @@ from train.objectives import number_words, spell_numbers
 from train.spoken import Said, turns_of_all
 from train.synthetic import Filler, capital, chosen, grammar, invented
 from train.thirdperson import told_of_patient
-from train.written import Template, faults
+from train.written import Template, check
 
 EXCHANGES = Path(__file__).parent / "answers"
 MOST_WORDS = 60  # of the turns that are told, as the dialogue adapter reads them
@@ -327,30 +325,8 @@ def read_exchanges(path: Path) -> Iterator[Template]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.answers", description="Checks exchanges written one by one."
-    )
-    parser.add_argument("files", type=Path, nargs="+", help="files of exchanges")
-    parser.add_argument("--show", type=int, default=3, help="exchanges to show of each file (3)")
-    options = parser.parse_args(arguments)
-    wrong = 0
-    for path in options.files:
-        try:
-            every = list(read_exchanges(path))
-        except (DataError, OSError, UnicodeDecodeError) as fault:
-            print(f"error: {fault}", file=sys.stderr)
-            wrong += 1
-            continue
-        found = [fault for template in every for fault in faults(template)]
-        for fault in found:
-            print(f"error: {fault}", file=sys.stderr)
-        wrong += len(found)
-        print(f"{path.name}: {len(every)} exchanges")
-        for template in random.Random().sample(every, min(options.show, len(every))):
-            if not faults(template):
-                said, told = template.draw(random.Random())
-                print(f"--- {template.where}\n{said}\n=>\n{told}")
-    return 1 if wrong else 0
+    purpose = "Checks exchanges written one by one."
+    return check("train.answers", purpose, "exchanges", read_exchanges, arguments)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ Within both
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,27 +175,41 @@ def faults(template: Template, draws: int = 12) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train.written", description=__doc__.split("\n\n")[0]
-    )
-    parser.add_argument("files", type=Path, nargs="+", help="templates")
-    parser.add_argument("--show", type=int, default=3, help="pairs to show of each file (3)")
+    return check("train.written", __doc__.split("\n\n")[0], "templates", templates, arguments)
+
+
+def check(
+    program: str,
+    purpose: str,
+    noun: str,
+    read: Callable[[Path], Iterable[Template]],
+    arguments: list[str] | None = None,
+) -> int:
+    """The command that checks files of templates. Returns the exit status.
+
+    Args:
+        noun: what a file holds, in the plural.
+        read: yields what a file holds; raises DataError.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=purpose)
+    parser.add_argument("files", type=Path, nargs="+", help=f"files of {noun}")
+    parser.add_argument("--show", type=int, default=3, help=f"{noun} to show of each file (3)")
     options = parser.parse_args(arguments)
     wrong = 0
     for path in options.files:
         try:
-            every = list(templates(path))
+            every = list(read(path))
         except (DataError, OSError, UnicodeDecodeError) as fault:
             print(f"error: {fault}", file=sys.stderr)
             wrong += 1
             continue
-        for template in every:
-            for fault in faults(template):
-                print(f"error: {fault}", file=sys.stderr)
-                wrong += 1
-        print(f"{path.name}: {len(every)} templates")
+        found = {template.where: faults(template) for template in every}
+        for fault in itertools.chain(*found.values()):
+            print(f"error: {fault}", file=sys.stderr)
+            wrong += 1
+        print(f"{path.name}: {len(every)} {noun}")
         for template in random.Random().sample(every, min(options.show, len(every))):
-            if not faults(template):
+            if not found[template.where]:
                 said, told = template.draw(random.Random())
                 print(f"--- {template.where}\n{said}\n=>\n{told}")
     return 1 if wrong else 0
