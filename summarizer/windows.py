@@ -9,6 +9,7 @@ and the points of all of them are one list. This module knows no model.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 import re
@@ -20,11 +21,44 @@ from summarizer.text import sentences
 
 SPEAKER = re.compile(r"(?:(?<=\s)|^)(?:(?:Doctor|Patient|Guest_\w+):|\[(?:doctor|patient)\])\s")
 HEADING_WORDS = 5  # most words of a heading
+# Headings of a visit's note in capitals, as ACI-Bench's clinicians wrote them.
+HEADINGS = (
+    "CHIEF COMPLAINT",
+    "HISTORY OF PRESENT ILLNESS",
+    "REVIEW OF SYSTEMS",
+    "HISTORY",
+    "PAST HISTORY",
+    "MEDICAL HISTORY",
+    "PAST MEDICAL HISTORY",
+    "SURGICAL HISTORY",
+    "FAMILY HISTORY",
+    "SOCIAL HISTORY",
+    "MEDICATIONS",
+    "CURRENT MEDICATIONS",
+    "ALLERGIES",
+    "VITALS",
+    "VITAL SIGNS",
+    "VITALS REVIEWED",
+    "EXAM",
+    "PHYSICAL EXAM",
+    "PHYSICAL EXAMINATION",
+    "RESULTS",
+    "PROCEDURE",
+    "IMPRESSION",
+    "ASSESSMENT",
+    "PLAN",
+    "ASSESSMENT AND PLAN",
+    "INSTRUCTIONS",
+)
+LIKE = 0.52  # of difflib's ratio: "PHYSICIST" is as like as that to a heading, "NKDA" is not
 # A list number as models write it ("4;", "44."), and where a new point begins.
 _MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
 _NUMBER = re.compile(r"^(\d{1,2})[.)](?=\s)")
 _POINT = re.compile(r"\n|(?<=[.;])\s+(?=\d{1,2}[.)]\s)")
 SLACK = 1.25  # a text so many times the length of a window is still read as one
+# A visit is read in about so many windows, of at most so many words: its note tells less of each turn
+# than that of a few turns does.
+MANY, LONGEST = 32, 40
 MOST_WORDS = 5_000  # of a text that is read in windows: a visit of half an hour
 MOST_SENTENCE = 60  # words of a sentence that is not divided, however short the windows are
 
@@ -45,16 +79,19 @@ def parts_of(task: Task, text: str) -> tuple[list[str], list[str]]:
     if task.window_words is None:
         return [text], []
     parts = windows(text, task.window_words)
-    most = max(1, MOST_WORDS // task.window_words)
+    most = max(1, MOST_WORDS // max(task.window_words, LONGEST))
     return parts[:most], parts[most:]
 
 
 def windows(text: str, words: int) -> list[str]:
     """The text in windows of whole turns, all of about one length, at most about `words` each.
 
+    Of a long text, windows shorter than `LONGEST` are longer, so that there are about `MANY`.
+
     A question goes to the window of its answer: without it, either says little. It stands in both
     where little would be left of its own.
     """
+    words = max(words, min(len(text.split()) // MANY, LONGEST))
     turns = [part for turn in turns_of(text) for part in _pieces(turn, words)]
     lengths = [len(turn.split()) for turn in turns]
     total = sum(lengths)
@@ -103,6 +140,16 @@ def is_heading(line: str) -> bool:
     return few and ((line.isupper() and line[-1] != ".") or line.endswith(":"))
 
 
+def heading(line: str) -> str:
+    """A heading in capitals as it is written: a bent one ("PHYSICIST", "ASSESSES") is the one it is
+    most like. What stands in one window twice may not be written twice (no_repeat_ngram_size), and
+    then begins rightly and ends in another word. Others, and those with a colon, are left.
+    """
+    if not line.isupper() or not line[0].isalpha() or line[-1] == ":" or line in HEADINGS:
+        return line
+    return next(iter(difflib.get_close_matches(line, HEADINGS, n=1, cutoff=LIKE)), line)
+
+
 def joined(parts: Sequence[str], style: str = "prose") -> str:
     """The windows' texts as one; a text of one window is left as it is.
 
@@ -141,8 +188,9 @@ def _headed(parts: Sequence[str]) -> str:
             if not line.strip():
                 continue
             if is_heading(line):
-                key = _folded(line)
-                titles.setdefault(key, line.strip())
+                title = heading(line.strip())
+                key = _folded(title)
+                titles.setdefault(key, title)
                 found.setdefault(key, [])
             elif (point := (key, _folded(_MARK.sub("", line)))) not in seen:
                 seen.add(point)

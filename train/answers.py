@@ -7,8 +7,10 @@ of it, with words between that nobody notes and, now and then, something of anot
 told is known from how the turns were made. Of a visit, whose transcript has no capitals and little
 punctuation, the note has headings, and in a section only what belongs there.
 
-Beside the grammar stand exchanges that were written one by one (`train/answers/*.txt`), each a line
-with the choices of `train.written`, of the section that the last line of `@ section: NAME` names:
+Beside the grammar stand exchanges that were written one by one (`train/answers/GROUP/*.txt`), each a
+line with the choices of `train.written`, of the section that the last line of `@ section: NAME`
+names. A group's rows are drawn together, so new exchanges go into a new group: what an adapter has
+learned from is then drawn as it was.
 
     D: Does it <1:lock|click>? // P: <Nope|Never>. => No <1:locking|clicking>.
 
@@ -294,11 +296,15 @@ def _sentence(words: str) -> str:
     return capital(words if words[-1] in ".?!" else f"{words}.")
 
 
-@lru_cache(maxsize=1)
-def exchanges() -> dict[str, list[Template]]:
-    """The exchanges written one by one, by section."""
+def exchange_groups() -> list[str]:
+    return sorted({path.parent.name for path in EXCHANGES.glob("*/*.txt")})
+
+
+@lru_cache(maxsize=8)
+def exchanges(group: str) -> dict[str, list[Template]]:
+    """A group's exchanges written one by one, by section."""
     found: dict[str, list[Template]] = {}
-    for path in sorted(EXCHANGES.glob("*.txt")):
+    for path in sorted((EXCHANGES / group).glob("*.txt")):
         for template in read_exchanges(path):
             found.setdefault(template.keys["section"], []).append(template)
     return found

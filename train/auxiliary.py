@@ -30,9 +30,9 @@ over. So the adapters also learn from
                                  of them
     visits.jsonl                 the like, as the transcript of a visit has them, under the headings
                                  of a visit's note
-    answers-written.jsonl, visits-written.jsonl
+    answers-written.jsonl, visits-written.jsonl, answers-more.jsonl, visits-more.jsonl
                                  the like of both, drawn from exchanges that were written one by one
-                                 (`train/answers/*.txt`)
+                                 (`train/answers/GROUP/*.txt`)
     written-radiology.jsonl, written-joints.jsonl, written-dialogue.jsonl, written-visits.jsonl,
     written-question.jsonl
                                  pairs written by hand, each in many variants (train.written)
@@ -55,7 +55,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from train.answers import answers, exchanges, visits
+from train.answers import answers, exchange_groups, exchanges, visits
 from train.data import read_rows
 from train.drawn import drawn, plain
 from train.errors import DataError
@@ -410,8 +410,11 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
     write(options.out / "answers.jsonl", answers(20 * options.count, conditions(documents)))
     write(options.out / "visits.jsonl", visits(6 * options.count, conditions(documents)))
-    write(options.out / "answers-written.jsonl", answers(20 * options.count, entries=exchanges()))
-    write(options.out / "visits-written.jsonl", visits(5 * options.count, entries=exchanges()))
+    for group in exchange_groups():
+        entries = exchanges(group)
+        path = options.out / f"answers-{group}.jsonl"
+        write(path, answers(20 * options.count, entries=entries))
+        write(path.with_name(f"visits-{group}.jsonl"), visits(5 * options.count, entries=entries))
     asked = [row["input"] for row in questions if row.get("source") in CONSUMERS]
     spoken = read_rows(options.out / "spoken-notes.jsonl")
     write(options.out / "named-notes.jsonl", named_notes(spoken, talks, documents))

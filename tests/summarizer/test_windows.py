@@ -10,7 +10,7 @@ from tiny_t5 import TEXTS, make_adapter
 from summarizer import tasks
 from summarizer.generate import Engine
 from summarizer.tasks import Decoding
-from summarizer.windows import MOST_WORDS, is_heading, joined, windows
+from summarizer.windows import HEADINGS, LONGEST, MOST_WORDS, heading, is_heading, joined, windows
 
 SHORT = Decoding(max_new_tokens=12)
 BEAMS = Decoding(max_new_tokens=8, num_beams=3)
@@ -49,6 +49,18 @@ def test_a_text_of_about_one_window_is_left_as_it_is():
     assert windows(text, len(text.split())) == [text]
     assert windows(text, int(len(text.split()) / 1.2)) == [text]
     assert len(windows(text, len(text.split()) // 2 + 1)) == 2
+
+
+def test_a_visit_is_read_in_longer_windows_than_a_few_turns():
+    turn = "Patient: this is turn number {} of ten words."  # nine
+    texts = ["\n".join(turn.format(n) for n in range(count)) for count in (20, 90, 150, 400)]
+    longest = [max(len(part.split()) for part in windows(text, 25)) for text in texts]
+    # at most 25 words, 25, about 150 * 9 / 32, and 40
+    assert longest[0] <= 27 and longest[1] <= 27 and longest[2] in (36, 45) and longest[3] <= 45
+    assert longest[3] > 27
+    for text in texts:  # longer ones are as they are asked for
+        assert windows(text, 60) != windows(text, 25)
+    assert windows(texts[3], 25) == windows(texts[3], 40) != windows(texts[3], 41)
 
 
 def test_a_conversation_on_one_line_and_a_speech_are_divided_too():
@@ -91,6 +103,27 @@ def test_what_stands_under_one_heading_comes_together():
     assert joined(parts) == (
         "CHIEF COMPLAINT\n\nCough.\n\nHISTORY\n\nHe coughs.\nHe smokes.\n\nPLAN\n\nX-ray.\nCome back."
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("PHYSICIST", "PHYSICAL EXAMINATION"),
+        ("ASSESSES", "ASSESSMENT"),
+        ("RESULTED", "RESULTS"),
+        ("SOCIALLY HISTORY", "SOCIAL HISTORY"),
+        *((title, title) for title in HEADINGS),
+        *((line, line) for line in ("NKDA", "HIV", "PLANS:", "- EXAMS", "Resulted", "BP 120/80")),
+    ],
+)
+def test_a_bent_heading_is_the_one_that_it_is_most_like(line, title):
+    assert heading(line) == title
+    assert joined([f"{line}\n\nOne.", "PLAN\n\nTwo."]).startswith(f"{title}\n")
+
+
+def test_what_stands_under_a_bent_heading_comes_to_the_right_one():
+    parts = ["RESULTS\n\nX-ray normal.\n\nRESULTED\n\nECG normal.", "RESULTS\n\nGlucose 90."]
+    assert joined(parts) == "RESULTS\n\nX-ray normal.\nECG normal.\nGlucose 90."
 
 
 def test_the_lists_of_several_windows_are_numbered_on():
@@ -205,7 +238,7 @@ def test_what_is_past_the_last_window_is_reported(engine):
     text = "\n".join(f"Patient: this is turn number {n} of a long day." for n in range(650))
     pair = engine.run("dialogue", text, decoding=Decoding(max_new_tokens=1))
     parts = windows(text, 30)
-    most = MOST_WORDS // 30
+    most = MOST_WORDS // LONGEST
     assert pair.windows == most < len(parts)
     assert pair.cut.unread_text == "\n".join(parts[most:])
     assert pair.cut.words_unread == len(pair.cut.unread_text.split())
