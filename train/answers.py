@@ -151,14 +151,13 @@ def _stretch(
     taken: list[Said] = []
     told: dict[str, list[str]] = {}
     for part in parts:
-        for headings in rng.sample(
-            list(_VISIT[part]), rng.choice([1, 1, min(2, len(_VISIT[part]))])
-        ):
+        found = [names for names, of in _VISIT[part].items() if any(map(every.get, of))]
+        for headings in rng.sample(found, rng.choice([1, 1, min(2, len(found))])):
             heading = rng.choice(headings)
             entries = [
                 entry
                 for name in _VISIT[part][headings]
-                for entry in every[name]
+                for entry in every.get(name, ())
                 # a visit is a patient's own
                 if "G: " not in (entry if isinstance(entry, str) else entry.said)
             ]

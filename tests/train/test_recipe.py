@@ -19,6 +19,8 @@ EMBEDDED = {
     "radiology",
     "dialogue-start",
     "dialogue-second",
+    "dialogue-third",
+    "dialogue-fourth",
     "dialogue",
     "question",
 }
