@@ -21,6 +21,7 @@ EMBEDDED = {
     "dialogue-second",
     "dialogue-third",
     "dialogue-fourth",
+    "dialogue-fifth",
     "dialogue",
     "question",
 }
