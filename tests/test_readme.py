@@ -48,7 +48,7 @@ def test_the_windows_are_those_that_the_models_read_in():
         told = re.search(rf"a {name} from (\d+) words on in windows of (\d+)", text)
         record = json.loads((ROOT / "models" / task / "run.json").read_text())
         words = record["recipe"]["window_words"]
-        assert (int(told[1]), int(told[2])) == (SLACK * words, words)
+        assert (int(told[1]), int(told[2])) == (int(SLACK * words), words)
     assert f"past about {MOST_WORDS:,} words nothing is read" in text
 
 
