@@ -10,6 +10,7 @@ import pytest
 from eval import readme
 from summarizer.tasks import TASKS
 from summarizer.windows import MOST_WORDS, SLACK
+from train.answers import exchanges
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +51,15 @@ def test_the_windows_are_those_that_the_models_read_in():
         words = record["recipe"]["window_words"]
         assert (int(told[1]), int(told[2])) == (int(SLACK * words), words)
     assert f"past about {MOST_WORDS:,} words nothing is read" in text
+
+
+def test_the_exchanges_are_as_many_as_are_told():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    written, more, later = (
+        sum(map(len, exchanges(group).values())) for group in ("written", "more", "later")
+    )
+    assert f"has learned from {written + more:,} exchanges" in text
+    assert f"{later:,} exchanges in `train/answers/later`" in text
 
 
 def test_pictures_and_files_that_it_names_are_there():
