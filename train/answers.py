@@ -269,8 +269,8 @@ def drawn(rng: random.Random, filler: Filler, entry: str | Template) -> Said:
     """The turns of an entry, and what is told of them ("" of what is between)."""
     if isinstance(entry, Template):
         said, told = entry.draw(rng)
-        turns = (turn.split(": ", 1) for turn in said.split("\n"))
-        return Said(tuple((_SPEAKERS[who], _sentence(words)) for who, words in turns), told)
+        turns = (turn.split(":", 1) for turn in said.split("\n"))
+        return Said(tuple((_SPEAKERS[who], _sentence(words.strip())) for who, words in turns), told)
     said, _, told = entry.partition(" => ")
     said, told = filler.fill(*chosen(rng, said, told))
     turns = tuple(_turn(part) for part in said.split(" // "))

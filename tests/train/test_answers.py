@@ -191,6 +191,10 @@ def test_an_exchange_written_by_itself_is_drawn_with_its_choices(tmp_path):
         ways.add(said)
     assert len(ways) == 4
     assert drawn(random.Random(0), filler, second).turns == (("guest_family", "She cried."),)
+    # a pause stands where a turn begins
+    path.write_text("@ section: ROS\nP: ... Sometimes. => Sometimes.\n")
+    (third,) = read_exchanges(path)
+    assert drawn(random.Random(0), filler, third).turns == (("patient", "... Sometimes."),)
     entries = {"ROS": [first], "GENHX": [second]}
     assert {row["section"] for row in answers(50, entries=entries)} == set(entries)
 
@@ -218,13 +222,15 @@ def test_a_fault_of_an_exchange_is_told_with_its_place(tmp_path, capsys, line, f
     "path", sorted(EXCHANGES.glob("*/*.txt")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
 def test_every_written_exchange_is_sound(path):
-    every = list(read_exchanges(path))
+    every, filler = list(read_exchanges(path)), Filler(random.Random(0), {})
     assert [fault for template in every for fault in faults(template)] == []
     assert len({(t.said, t.keys["section"]) for t in every}) == len(every) > 30
     for template in every:
         assert template.keys["section"] in SECTION_CODES, template.where
         for seed in range(4):
             said, told = template.draw(random.Random(seed))
+            turns = drawn(random.Random(seed), filler, template).turns
+            assert all(re.search(r"\w", words) for _, words in turns), template.where
             assert not re.search(r"[{}<>|]|//|=>|  | [,?]|[,?!][.,]", said + told), template.where
             assert re.match(r"[A-Z0-9].*[.!]$", told), template.where
 
