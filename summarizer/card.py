@@ -41,6 +41,7 @@ from .lexicon import FILE as LEXICON
 from .markdown import code, join
 from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
+from .windows import lengths
 
 _LICENCE_NAME = "trained-on-credentialed-data"
 NOTICE = (
@@ -227,8 +228,8 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     bias = _bias(record.decoding)
     words = record.recipe.get("window_words")
     longer = (
-        f"\n\nA longer text is read in windows of about {words} words, one row each, and the parts "
-        "are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
+        f"\n\nA longer text is read in windows of about {lengths(words or 0)}, one row each, and the "
+        "parts are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
     )
     snippet = code(f'''
         from peft import PeftModel

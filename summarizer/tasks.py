@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from summarizer.windows import lengths
+
 # The longest section name that a prompt takes: a name is a label, not a second input.
 MAX_SECTION_CHARACTERS = 80
 
@@ -114,7 +116,7 @@ def decoding_words(decoding: Mapping[str, Any], windows: int | None = None) -> s
     if decoding.get("max_new_tokens"):
         words.append(f"at most {_tokens(decoding['max_new_tokens'])}")
     how = ", ".join(words)
-    return f"{how} in each window of {windows:,} word{'s' * (windows != 1)}" if windows else how
+    return f"{how} in each window of {lengths(windows)}" if windows else how
 
 
 def _tokens(number: int) -> str:

@@ -14,22 +14,25 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from summarizer.findings import tells_abnormality
-from summarizer.tasks import Task
 from summarizer.text import sentences
+
+if TYPE_CHECKING:
+    from summarizer.tasks import Task
 
 SPEAKER = re.compile(r"(?:(?<=\s)|^)(?:(?:Doctor|Patient|Guest_\w+):|\[(?:doctor|patient)\])\s")
 HEADING_WORDS = 5  # most words of a heading
-# Headings of a visit's note in capitals, as ACI-Bench's clinicians wrote them.
+# Headings of a visit's note in capitals, as ACI-Bench's clinicians wrote them (of those for the
+# examination, the one that `train.windows` writes for all).
 HEADINGS = (
     "CHIEF COMPLAINT",
     "HISTORY OF PRESENT ILLNESS",
     "REVIEW OF SYSTEMS",
-    "HISTORY",
     "PAST HISTORY",
     "MEDICAL HISTORY",
-    "PAST MEDICAL HISTORY",
     "SURGICAL HISTORY",
     "FAMILY HISTORY",
     "SOCIAL HISTORY",
@@ -37,11 +40,9 @@ HEADINGS = (
     "CURRENT MEDICATIONS",
     "ALLERGIES",
     "VITALS",
-    "VITAL SIGNS",
     "VITALS REVIEWED",
     "EXAM",
     "PHYSICAL EXAM",
-    "PHYSICAL EXAMINATION",
     "RESULTS",
     "PROCEDURE",
     "IMPRESSION",
@@ -50,7 +51,8 @@ HEADINGS = (
     "ASSESSMENT AND PLAN",
     "INSTRUCTIONS",
 )
-LIKE = 0.52  # of difflib's ratio: "PHYSICIST" is as like as that to a heading, "NKDA" is not
+_FIRST_WORDS = frozenset(title.split()[0] for title in HEADINGS)
+BEGINS = 6  # letters of a bent heading's first word that are those of the one it was begun as
 # A list number as models write it ("4;", "44."), and where a new point begins.
 _MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
 _NUMBER = re.compile(r"^(\d{1,2})[.)](?=\s)")
@@ -72,6 +74,12 @@ def turns_of(conversation: str) -> list[str]:
     edges = [0, *(start for start in starts if start), len(conversation)]
     parts = (conversation[a:b].strip() for a, b in zip(edges, edges[1:], strict=False))
     return [part for part in parts if part]
+
+
+def lengths(words: int) -> str:
+    """How long windows of so many words are, in words: those of a long text may be longer."""
+    most = max(words, LONGEST)
+    return f"{words:,} to {most} words" if words < most else f"{words:,} words"
 
 
 def parts_of(task: Task, text: str) -> tuple[list[str], list[str]]:
@@ -140,14 +148,22 @@ def is_heading(line: str) -> bool:
     return few and ((line.isupper() and line[-1] != ".") or line.endswith(":"))
 
 
+@lru_cache(maxsize=4096)  # asked of every line again while a text streams
 def heading(line: str) -> str:
-    """A heading in capitals as it is written: a bent one ("PHYSICIST", "ASSESSES") is the one it is
-    most like. What stands in one window twice may not be written twice (no_repeat_ngram_size), and
-    then begins rightly and ends in another word. Others, and those with a colon, are left.
+    """A heading in capitals as it is written, without a list's mark.
+
+    A bent one ("PHYSICIST", "ASSESSES") is the one that it was begun as: what stands in one window
+    twice may not be written twice (no_repeat_ngram_size), and then its first word begins rightly
+    and ends otherwise. A first word that is a heading's own is not bent ("MEDICAL EXAM"). Others,
+    and those with a colon, are left.
     """
-    if not line.isupper() or not line[0].isalpha() or line[-1] == ":" or line in HEADINGS:
+    bare = _MARK.sub("", line).strip()
+    if bare in HEADINGS:
+        return bare
+    if not bare.isupper() or bare.endswith(":") or bare.split()[0] in _FIRST_WORDS:
         return line
-    return next(iter(difflib.get_close_matches(line, HEADINGS, n=1, cutoff=LIKE)), line)
+    alike = [title for title in HEADINGS if title[:BEGINS] == bare[:BEGINS]]
+    return next(iter(difflib.get_close_matches(bare, alike, n=1, cutoff=0)), line)
 
 
 def joined(parts: Sequence[str], style: str = "prose") -> str:

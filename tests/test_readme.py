@@ -9,7 +9,7 @@ import pytest
 
 from eval import readme
 from summarizer.tasks import TASKS
-from summarizer.windows import MOST_WORDS, SLACK
+from summarizer.windows import LONGEST, MOST_WORDS, SLACK
 from train.answers import exchanges
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,10 +46,11 @@ def test_a_changed_figure_is_seen():
 def test_the_windows_are_those_that_the_models_read_in():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for task, name in (("radiology", "report"), ("dialogue", "conversation")):
-        told = re.search(rf"a {name} from (\d+) words on in windows of (\d+)", text)
+        told = re.search(rf"a {name} of more than (\d+) words in windows of (\d+)", text)
         record = json.loads((ROOT / "models" / task / "run.json").read_text())
         words = record["recipe"]["window_words"]
         assert (int(told[1]), int(told[2])) == (int(SLACK * words), words)
+    assert f"of up to {LONGEST} where a visit is long, by turns" in text
     assert f"past about {MOST_WORDS:,} words nothing is read" in text
 
 

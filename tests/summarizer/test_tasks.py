@@ -150,6 +150,8 @@ def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
             "greedy, no 3 tokens in a row twice, at most 64 tokens",
         ),
         ({}, 40, "greedy, at most 64 tokens in each window of 40 words"),
+        ({}, 25, "greedy, at most 64 tokens in each window of 25 to 40 words"),
+        ({}, 1_200, "greedy, at most 64 tokens in each window of 1,200 words"),
         ({"end_bias": -0.5}, None, "greedy, end mark -0.5, at most 64 tokens"),
         ({"copy_bias": 1.5}, None, "greedy, what the text says next +1.5, at most 64 tokens"),
         ({"flag": True}, None, "greedy, findings first, at most 64 tokens"),
