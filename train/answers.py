@@ -116,8 +116,12 @@ def visits(
     """
     rng = random.Random(seed)
     entries = _entries() if entries is None else entries
-    told_in = (_WHOLE if rng.random() < 0.25 else _one(rng, _PARTS) for _ in range(count))
-    return _distinct("visit", ((name, *_stretch(rng, name, topics, entries)) for name in told_in))
+    parts = _parts(entries)
+    weights = {part: _PARTS[part] for part in _PARTS if parts[part]}
+    told_in = (_WHOLE if rng.random() < 0.25 else _one(rng, weights) for _ in range(count))
+    return _distinct(
+        "visit", ((name, *_stretch(rng, name, topics, parts, weights)) for name in told_in)
+    )
 
 
 def _distinct(kind: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[dict[str, str]]:
@@ -139,28 +143,48 @@ def _one(rng: random.Random, weights: Mapping[str, int]) -> str:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
+# Of the parts of a visit: what may be drawn, by the headings that it may stand under.
+_Parts = Mapping[str, Mapping[tuple[str, ...], Sequence["str | Template"]]]
+
+
+def _parts(every: Entries) -> _Parts:
+    """What may be drawn of each part of a visit: a patient's own entries, no guest's."""
+    found: dict[str, dict[tuple[str, ...], list[str | Template]]] = {}
+    for part, names_of in _VISIT.items():
+        own = {
+            headings: [
+                entry
+                for name in names
+                for entry in every.get(name, ())
+                if "G: " not in (entry if isinstance(entry, str) else entry.said)
+            ]
+            for headings, names in names_of.items()
+        }
+        found[part] = {headings: entries for headings, entries in own.items() if entries}
+    if not any(found.values()):
+        raise DataError("There is nothing to draw a visit from: no section of one has an entry.")
+    return found
+
+
 def _stretch(
-    rng: random.Random, section: str, topics: Sequence[str], every: Entries
+    rng: random.Random,
+    section: str,
+    topics: Sequence[str],
+    parts_of: _Parts,
+    weights: Mapping[str, int],
 ) -> tuple[str, str]:
     """The turns of one or two parts of a visit; at least one thing of them is told."""
     filler, most = _filler(rng, topics), rng.randint(15, MOST_WORDS)
-    first = section if section != _WHOLE else _one(rng, _PARTS)
-    parts = [first] if rng.random() < 0.65 else [first, _one(rng, _PARTS)]
+    first = section if section != _WHOLE else _one(rng, weights)
+    parts = [first] if rng.random() < 0.65 else [first, _one(rng, weights)]
     if rng.random() < 0.3:
         parts.reverse()
     taken: list[Said] = []
     told: dict[str, list[str]] = {}
     for part in parts:
-        found = [names for names, of in _VISIT[part].items() if any(map(every.get, of))]
-        for headings in rng.sample(found, rng.choice([1, 1, min(2, len(found))])):
-            heading = rng.choice(headings)
-            entries = [
-                entry
-                for name in _VISIT[part][headings]
-                for entry in every.get(name, ())
-                # a visit is a patient's own
-                if "G: " not in (entry if isinstance(entry, str) else entry.said)
-            ]
+        found = parts_of[part]
+        for headings in rng.sample(list(found), rng.choice([1, 1, min(2, len(found))])):
+            heading, entries = rng.choice(headings), found[headings]
             for entry in rng.sample(entries, rng.randint(1, min(4, len(entries)))):
                 said = drawn(rng, filler, entry)
                 if taken and _length([*taken, said]) > most and (told or part != first):
@@ -269,6 +293,7 @@ def drawn(rng: random.Random, filler: Filler, entry: str | Template) -> Said:
     """The turns of an entry, and what is told of them ("" of what is between)."""
     if isinstance(entry, Template):
         said, told = entry.draw(rng)
+        # a turn that begins with a pause ("...") has lost the space before it (train.written)
         turns = (turn.split(":", 1) for turn in said.split("\n"))
         return Said(tuple((_SPEAKERS[who], _sentence(words.strip())) for who, words in turns), told)
     said, _, told = entry.partition(" => ")

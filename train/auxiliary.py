@@ -30,7 +30,7 @@ over. So the adapters also learn from
                                  of them
     visits.jsonl                 the like, as the transcript of a visit has them, under the headings
                                  of a visit's note
-    answers-written.jsonl, visits-written.jsonl, answers-more.jsonl, visits-more.jsonl
+    answers-GROUP.jsonl, visits-GROUP.jsonl
                                  the like of both, drawn from exchanges that were written one by one
                                  (`train/answers/GROUP/*.txt`)
     written-radiology.jsonl, written-joints.jsonl, written-dialogue.jsonl, written-visits.jsonl,

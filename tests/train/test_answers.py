@@ -21,6 +21,7 @@ from train.answers import (
     read_exchanges,
     visits,
 )
+from train.errors import DataError
 from train.objectives import number_words, spell_numbers
 from train.synthetic import Filler
 from train.written import faults
@@ -244,3 +245,18 @@ def test_conversations_of_written_exchanges_are_as_those_of_the_grammar(group):
         assert all(TURN.match(turn) for turn in row["input"].splitlines()), row
     told = {row["section"] for row in visits(500, entries=exchanges(group))}
     assert told == {*_VISIT, "full_note"}
+
+
+def test_a_group_without_some_sections_of_a_visit_is_drawn_from_the_others(tmp_path):
+    path = tmp_path / "some.txt"
+    path.write_text(
+        "@ section: ROS\nD: Any rash? // P: No. => No rash.\n"
+        "@ section: PLAN\nD: <One|Two> weeks of rest. => Rest.\n"
+        "@ section: LABS\nG: Her sugar was low. => Low glucose.\n"  # of no visit: a guest's
+    )
+    entries = {entry.keys["section"]: [entry] for entry in read_exchanges(path)}
+    rows = list(visits(50, entries=entries))
+    assert {row["section"] for row in rows} == {"subjective", "assessment_and_plan", "full_note"}
+    assert not any("sugar" in row["input"] for row in rows)
+    with pytest.raises(DataError, match="nothing to draw a visit from"):
+        list(visits(5, entries={"LABS": entries["LABS"]}))
