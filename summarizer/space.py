@@ -37,6 +37,9 @@ PYTHON = "3.11"  # a Space's default, 3.10, is too old for transformers 5
 POLL = 5.0  # seconds between looks at the build
 _GOING_ON = ("BUILDING", "RUNNING_BUILDING", "APP_STARTING", "RUNNING_APP_STARTING", "NO_APP_FILE")
 
+# Divides requirements.txt: what follows is not installed in a Space.
+_TRAINING = "# Training and evaluation"
+
 # Files of the library and of a local model that are served or shown; nothing else goes up.
 _LIBRARY = (".py", ".css", ".js", ".svg")
 _MODEL = re.compile(
@@ -196,13 +199,30 @@ def readme(root: Path, settings: Settings, preloaded: list[str]) -> str:
     return front_matter(settings, preloaded, root) + body
 
 
+def requirements(root: Path) -> str:
+    """The pins that the page needs: requirements.txt up to the part for training and evaluation.
+
+    Raises HubError where the file is not divided so.
+    """
+    text = (root / "requirements.txt").read_text(encoding="utf-8")
+    page, heading, _ = text.partition(f"\n{_TRAINING}")
+    if not heading:
+        raise HubError(
+            f"requirements.txt has no line {_TRAINING!r}: deploy the project's own checkout."
+        )
+    return f"{page}\n"
+
+
 def space_files(root: Path, settings: Settings, preloaded: list[str]) -> dict[str, bytes | Path]:
     """Path in the Space -> content: exactly what the page needs to serve these settings.
 
     Raises HubError where something is missing, or a file holds an access token.
     """
-    files: dict[str, bytes | Path] = {"README.md": readme(root, settings, preloaded).encode()}
-    for name in ("app.py", "requirements.txt", "LICENSE"):
+    files: dict[str, bytes | Path] = {
+        "README.md": readme(root, settings, preloaded).encode(),
+        "requirements.txt": requirements(root).encode(),
+    }
+    for name in ("app.py", "LICENSE"):
         files[name] = root / name
     for path in sorted((root / "summarizer").rglob("*")):
         if path.suffix in _LIBRARY and "__pycache__" not in path.parts:

@@ -103,6 +103,9 @@ def test_exactly_what_the_page_needs_goes_up(checkout: Path) -> None:
     assert "models/base/lexicon.txt" in files
     for task in TASKS.values():
         assert task.examples in files and f"{task.adapter}/adapter_model.safetensors" in files
+    pins = files["requirements.txt"].decode()
+    assert pins.startswith((ROOT / "requirements.txt").read_text()[:40])
+    assert "peft==" in pins and "gradio==" in pins and "bitsandbytes" not in pins
     tops = {path.split("/")[0] for path in files}
     assert tops <= {"app.py", "requirements.txt", "README.md", "LICENSE", "summarizer", "examples",
                     "models"}  # fmt: skip

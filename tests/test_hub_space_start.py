@@ -14,7 +14,7 @@ from summarizer.settings import Settings, read_settings
 from summarizer.space import space_files
 from tests.hub_peer import HubPeer
 from tests.hub_runner import ROOT
-from tests.space_start import TEXT, measure, started
+from tests.space_start import TEXT, measure, started, unpack
 
 if TYPE_CHECKING:
     from tests.hub_fixtures import Hub
@@ -24,18 +24,14 @@ pytest_plugins = ["tests.hub_fixtures"]
 GIB = 1024**3
 
 
-def _unpack(root: Path, files: dict) -> Path:
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        (root / path).write_bytes(data)
-    return root
-
-
 def test_it_starts_within_a_spaces_limits(checkout: Path, tmp_path: Path) -> None:
-    """Bounds that hold on a busy machine; `python -m tests.space_start` measures."""
-    root = _unpack(tmp_path / "space", space_files(checkout, Settings(), []))
+    """With the packages alone that it installs. Bounds that hold on a busy machine;
+    `python -m tests.space_start` measures."""
+    root = unpack(tmp_path / "space", space_files(checkout, Settings(), []))
     found = measure(tmp_path / "home", root)
+    installed = {path.name for path in (tmp_path / "home/packages").iterdir()}
+    assert {"torch", "peft", "gradio"} <= installed
+    assert not installed & {"bitsandbytes", "scipy", "datasets", "matplotlib", "tensorboard"}
     assert found["peak_memory_bytes"] < 4 * GIB  # of 16
     assert found["seconds_to_first_page"] < 300 and found["lora"]
 
@@ -59,7 +55,7 @@ def test_the_same_page_serves_models_of_the_hub(
     a visitor types is neither logged nor kept."""
     files = space_files(checkout, read_settings(variables), [])
     assert not [path for path in files if path.startswith("models/")]
-    root, home = _unpack(tmp_path / "space", files), tmp_path / "home"
+    root, home = unpack(tmp_path / "space", files), tmp_path / "home"
     environment = hub.peer.environment(home / "huggingface", token=None) | {"HOME": str(home)}
     secret = "Zaphod-Quillfeather 4471"
     with started(home, root, environment | variables) as app:
@@ -85,7 +81,7 @@ def test_on_a_zerogpu_space_each_summary_runs_on_a_gpu_that_is_lent(
     checkout: Path, tmp_path: Path
 ) -> None:
     """With a stand-in for the Hub's `spaces`, which lends a process of its own and no GPU."""
-    root = _unpack(tmp_path / "space", space_files(checkout, Settings(), []))
+    root = unpack(tmp_path / "space", space_files(checkout, Settings(), []))
     loans = tmp_path / "loans"
     zero = {
         "SPACES_ZERO_GPU": "true", "PYTHONPATH": str(ROOT / "tests/zero"),
