@@ -23,6 +23,11 @@ EMBEDDED = {
     "dialogue-fourth",
     "dialogue-fifth",
     "dialogue",
+    "question-start",
+    "question-second",
+    "question-third",
+    "question-fourth",
+    "question-fifth",
     "question",
 }
 SEEDS = {
