@@ -11,6 +11,8 @@ from eval import readme
 from summarizer.tasks import TASKS
 from summarizer.windows import LONGEST, MOST_WORDS, SLACK
 from train.answers import exchanges
+from train.recipe import RECIPES, recipe_names
+from train.written import files, templates
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,8 +61,21 @@ def test_the_exchanges_are_as_many_as_are_told():
     written, more, later = (
         sum(map(len, exchanges(group).values())) for group in ("written", "more", "later")
     )
-    assert f"has learned from {written + more:,} exchanges" in text
+    assert f"the dialogue adapter from {written + more:,} exchanges" in text
     assert f"{later:,} exchanges in `train/answers/later`" in text
+
+
+def test_the_messages_are_as_many_as_are_told():
+    """Those of the groups that the recipes of the chain name."""
+    chain = [name for name in recipe_names() if re.fullmatch(r"question(-[a-z]+)?", name)]
+    groups = {
+        found[1]
+        for name in chain
+        for found in re.finditer(r"written-(\w+)\.jsonl", (RECIPES / f"{name}.yaml").read_text())
+    }
+    count = sum(1 for group in groups for path in files(group) for _ in templates(path))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"The question adapter has learned from {count:,} such messages" in text
 
 
 def test_pictures_and_files_that_it_names_are_there():

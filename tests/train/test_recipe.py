@@ -27,7 +27,6 @@ EMBEDDED = {
     "question-second",
     "question-third",
     "question-fourth",
-    "question-fifth",
     "question",
 }
 SEEDS = {

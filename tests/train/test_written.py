@@ -9,7 +9,7 @@ from train.errors import DataError
 from train.written import Template, faults, files, groups, main, templates, written
 
 CONVERSATIONS = ("dialogue", "visits")
-REPORTS = ("radiology", "joints")
+REPORTS = ("radiology", "joints", "films")
 
 
 def drawn(said: str, told: str, times: int = 60) -> set[tuple[str, str]]:
