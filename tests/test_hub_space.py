@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from summarizer.hub import HubError
 from summarizer.settings import Settings, read_settings
 from summarizer.space import DESCRIPTION, front_matter, readme, space_files
 from summarizer.tasks import TASKS
@@ -104,11 +105,18 @@ def test_exactly_what_the_page_needs_goes_up(checkout: Path) -> None:
     for task in TASKS.values():
         assert task.examples in files and f"{task.adapter}/adapter_model.safetensors" in files
     pins = files["requirements.txt"].decode()
-    assert pins.startswith((ROOT / "requirements.txt").read_text()[:40])
-    assert "peft==" in pins and "gradio==" in pins and "bitsandbytes" not in pins
+    page, heading, training = (ROOT / "requirements.txt").read_text().partition("# Training")
+    assert pins == page and "peft==" in pins and "gradio==" in pins and "bitsandbytes==" in training
     tops = {path.split("/")[0] for path in files}
     assert tops <= {"app.py", "requirements.txt", "README.md", "LICENSE", "summarizer", "examples",
                     "models"}  # fmt: skip
+
+
+def test_requirements_that_are_not_divided_are_refused(checkout: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(checkout, tmp_path / "project"))
+    (root / "requirements.txt").write_text("gradio==6.31.0\npeft==0.21.2\n")
+    with pytest.raises(HubError, match="has no line '# Training and evaluation'"):
+        space_files(root, Settings(), [])
 
 
 def test_what_lies_about_does_not_go_up(checkout: Path, tmp_path: Path) -> None:

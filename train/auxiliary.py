@@ -36,7 +36,7 @@ over. So the adapters also learn from
     written-radiology.jsonl, written-joints.jsonl, written-films.jsonl, written-dialogue.jsonl,
     written-visits.jsonl, written-question.jsonl, written-asked.jsonl, written-letters.jsonl,
     written-posts.jsonl, written-told.jsonl
-                                 pairs written by hand, each in many variants (train.written)
+                                 pairs written for this, each in many variants (train.written)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -274,7 +274,7 @@ def _told(rng: random.Random, section: str) -> str:
 
 SHORT_CONVERSATIONS = frozenset({"mts-dialog"})  # sources of the dialogue task
 CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
-VARIANTS = 24  # of a template written by hand
+VARIANTS = 24  # of a written template
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 
 ASKED = re.compile(

@@ -1,4 +1,4 @@
-"""Pairs written for this project by hand, each in many variants.
+"""Pairs written for this project, each in many variants.
 
 Run as:
 

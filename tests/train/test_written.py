@@ -1,4 +1,4 @@
-"""Templates written by hand: what is drawn of them, and that every one of them is sound."""
+"""Written templates: what is drawn of them, and that every one of them is sound."""
 
 import random
 
