@@ -382,6 +382,9 @@ def main(arguments: list[str] | None = None) -> int:
         default=Path("data/dialogue/train.jsonl"),
         help="training rows of the dialogue task, to be told of other things",
     )
+    parser.add_argument(
+        "--variants", type=int, default=VARIANTS, help=f"of a written template ({VARIANTS})"
+    )
     options = parser.parse_args(arguments)
     text = options.work / "train.jsonl.xz"
     if not text.exists():
@@ -398,7 +401,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     for group in groups():
-        write(options.out / f"written-{group}.jsonl", written(group, VARIANTS))
+        write(options.out / f"written-{group}.jsonl", written(group, options.variants))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))

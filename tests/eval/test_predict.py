@@ -17,6 +17,7 @@ from eval.predict import Journal, Request, predict, task_of
 from eval.rows import DataError, read_rows
 from eval.systems import Text
 from summarizer.generate import Engine
+from tests.warm import Started, run
 
 DECODING = {"max_new_tokens": 12}
 
@@ -215,12 +216,12 @@ def test_a_killed_process_started_again_gives_the_same_file(tiny, tmp_path):
     folder = tmp_path / "south"
     folder.mkdir()
     test = write_jsonl(folder / "test.jsonl", rows(60))
-    command = [sys.executable, "-m", "eval.predict", tiny.adapters["radiology"], "--task",
+    command = ["eval.predict", tiny.adapters["radiology"], "--task",
                "radiology", "--backbone", tiny.backbone, "--data", str(test), "--batch-size", "2",
                "--max-new-tokens", "60", "--device", "cpu", "--out"]  # fmt: skip
     straight, killed = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    subprocess.run([*command, str(straight)], cwd=ROOT, check=True, capture_output=True)
-    process = subprocess.Popen([*command, str(killed)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    run(*command, straight).check_returncode()
+    process = Started(*command, killed)
     part = Path(f"{killed}.part")
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -230,7 +231,7 @@ def test_a_killed_process_started_again_gives_the_same_file(tiny, tmp_path):
         time.sleep(0.005)
     assert process.wait() == -signal.SIGKILL, "it must be killed before it ends"
     assert not killed.exists()
-    subprocess.run([*command, str(killed)], cwd=ROOT, check=True, capture_output=True)
+    run(*command, killed).check_returncode()
     assert killed.read_bytes() == straight.read_bytes()
     sidecars = [Path(f"{path}.meta.json").read_text() for path in (straight, killed)]
     assert sidecars[0] == sidecars[1]

@@ -6,14 +6,14 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import urllib.request
 
 import pytest
 
-from page.visiting import ROOT, Script, ScriptedEngine, free_port
+from page.visiting import Script, ScriptedEngine, free_port
 from summarizer import ui
 from summarizer.settings import Settings
+from tests.warm import run
 
 
 @pytest.fixture
@@ -29,15 +29,7 @@ def start(tiny, adapter, **changes: str) -> subprocess.CompletedProcess[str]:
         "SUMMARIZER_ADAPTER_RADIOLOGY": str(adapter),
         **changes,
     }
-    return subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return run("app.py", env=env)
 
 
 def assert_told(done: subprocess.CompletedProcess[str], *words: str) -> None:

@@ -2,19 +2,16 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from tiny_t5 import TEXTS
 
-from summarizer.backbone import ROOT
 from summarizer.batch import InputError, check_target, read_table, run_batch
 from summarizer.tasks import Decoding, get_task
+from tests.warm import Started
 
 SHORT = Decoding(max_new_tokens=12)
 TASK = get_task("radiology")
@@ -112,21 +109,16 @@ def test_rows_that_were_cut_are_told_by_line(engine, tmp_path):
 def test_a_killed_process_started_again_ends_with_the_file_of_one_never_killed(tiny, tmp_path):
     write_rows(tmp_path / "in.jsonl", 24)
 
-    def start(target: Path) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "summarizer", "batch", "radiology"]
-            + [str(tmp_path / "in.jsonl"), str(target)]
-            + ["--backbone", tiny.backbone, "--adapter", tiny.adapters["radiology"]]
-            + ["--batch-size", "2", "--max-new-tokens", "60", "--device", "cpu"],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            env=dict(os.environ),
+    def start(target: Path) -> Started:
+        return Started(
+            *("summarizer", "batch", "radiology", tmp_path / "in.jsonl", target),
+            *("--backbone", tiny.backbone, "--adapter", tiny.adapters["radiology"]),
+            *("--batch-size", "2", "--max-new-tokens", "60", "--device", "cpu"),
         )
 
     whole = tmp_path / "whole.jsonl"
     process = start(whole)
     assert process.wait(timeout=900) == 0
-    process.stderr.close()
 
     killed, partial = tmp_path / "killed.jsonl", tmp_path / "killed.jsonl.partial"
     process = start(killed)
@@ -137,7 +129,6 @@ def test_a_killed_process_started_again_ends_with_the_file_of_one_never_killed(t
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    process.stderr.close()
     assert not killed.exists()
     kept = partial.read_bytes()
     assert 4 <= kept.count(b"\n") < 13  # half-way: some batches of twelve, not all
@@ -147,7 +138,7 @@ def test_a_killed_process_started_again_ends_with_the_file_of_one_never_killed(t
     assert process.returncode == 0, told
     assert killed.read_bytes() == whole.read_bytes()
     assert not partial.exists()
-    assert "Traceback" not in told.decode()
+    assert "Traceback" not in told
 
 
 def test_what_is_done_is_not_done_again(engine, tmp_path):

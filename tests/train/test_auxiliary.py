@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 
 def run(folder, out):
-    given = [("work", folder), ("out", folder / out), ("count", 5)]
+    given = [("work", folder), ("out", folder / out), ("count", 5), ("variants", 2)]
     given += [
         (name, folder / f"{name}.jsonl") for name in ("questions", "reports", "conversations")
     ]

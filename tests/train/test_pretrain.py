@@ -6,14 +6,13 @@ import lzma
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from tests.warm import Started
 from train import pretrain
 from train.growth import ADDS, deeper
 from train.pretrain import Pretraining, Rows, new_model, packed_loss
@@ -133,10 +132,11 @@ def test_examples_packed_in_a_row_do_not_see_each_other(rows):
     assert packed == pytest.approx(total / tokens, abs=1e-4)
 
 
-def run(work, folder, *more, **options):
-    command = [sys.executable, "-m", "train.pretrain", "--work", work, "--run", folder, "--stage",
-               "train", "--device", "cpu", "--no-compile", "--workers", "0", *FLAGS, *more]  # fmt: skip
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, **options)
+def run(work, folder, *more):
+    return Started(
+        *("train.pretrain", "--work", work, "--run", folder, "--stage", "train", "--device", "cpu"),
+        *("--no-compile", "--workers", "0", *FLAGS, *more),
+    )
 
 
 def weights(folder):
@@ -164,7 +164,7 @@ def test_a_killed_run_goes_on_and_ends_as_one_never_killed(work, tmp_path):
 def test_a_state_of_another_run_is_refused_by_name(work, tmp_path):
     assert run(work, tmp_path, "--steps", "1").wait() == 0
     for name, value in (("clip", "0.5"), ("start", "models/base")):
-        other = run(work, tmp_path, f"--{name}", value, stderr=subprocess.PIPE)
+        other = run(work, tmp_path, f"--{name}", value)
         _, error = other.communicate()
         assert other.returncode != 0
         assert f"another {name}" in error and "Traceback" not in error
