@@ -33,9 +33,9 @@ over. So the adapters also learn from
     answers-GROUP.jsonl, visits-GROUP.jsonl
                                  the like of both, drawn from exchanges that were written one by one
                                  (`train/answers/GROUP/*.txt`)
-    written-radiology.jsonl, written-joints.jsonl, written-films.jsonl, written-dialogue.jsonl,
-    written-visits.jsonl, written-question.jsonl, written-asked.jsonl, written-letters.jsonl,
-    written-posts.jsonl, written-told.jsonl
+    written-radiology.jsonl, written-joints.jsonl, written-films.jsonl, written-scans.jsonl,
+    written-dialogue.jsonl, written-visits.jsonl, written-question.jsonl, written-asked.jsonl,
+    written-letters.jsonl, written-posts.jsonl, written-told.jsonl
                                  pairs written for this, each in many variants (train.written)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
