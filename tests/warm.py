@@ -83,7 +83,11 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """The command, run to its end."""
     process = Started(*command, env=env)
-    out, err = process.communicate(timeout)
+    try:
+        out, err = process.communicate(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()  # or pytest would wait for it at its end
+        raise
     assert process.returncode is not None
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
