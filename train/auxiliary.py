@@ -37,6 +37,9 @@ over. So the adapters also learn from
     written-dialogue.jsonl, written-visits.jsonl, written-question.jsonl, written-asked.jsonl,
     written-letters.jsonl, written-posts.jsonl, written-told.jsonl
                                  pairs written for this, each in many variants (train.written)
+    bare-films.jsonl, bare-scans.jsonl
+                                 those of the written reports that have headings, without them and
+                                 what stands under any but that of the findings
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -74,7 +77,7 @@ from train.pretrain import read_documents
 from train.spoken import windows
 from train.substitution import common, phrases, renamed, substituted
 from train.synthetic import conversations, reports
-from train.written import groups, written
+from train.written import bare, groups, written
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
 EXAMINATION = re.compile(
@@ -275,6 +278,7 @@ def _told(rng: random.Random, section: str) -> str:
 SHORT_CONVERSATIONS = frozenset({"mts-dialog"})  # sources of the dialogue task
 CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
 VARIANTS = 24  # of a written template
+UNDER_HEADINGS = ("films", "scans")  # groups of which many reports have headings
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 
 ASKED = re.compile(
@@ -402,6 +406,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for group in groups():
         write(options.out / f"written-{group}.jsonl", written(group, options.variants))
+    for group in UNDER_HEADINGS:
+        write(options.out / f"bare-{group}.jsonl", bare(written(group, options.variants)))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))

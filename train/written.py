@@ -38,6 +38,7 @@ _RANGE = re.compile(r"(\d+(?:\.(\d+))?)\.\.(\d+(?:\.\d+)?)")
 _OPTIONAL = re.compile(r"\{([^{}]*)\}")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _HEADER = re.compile(r"@ *(\w+): *(.+)")
+_WORD = re.compile(r"\d[\d.]*\d|\d|[A-Za-z]{4,}")
 _START = re.compile(r"(\A|^\d+\. |^- |[^\W.]{2}[.?!] )([a-z])", re.MULTILINE)
 
 
@@ -154,6 +155,34 @@ def written(group: str, times: int, seed: int = 0) -> Iterator[dict[str, str]]:
                     "source": "written",
                     **template.keys,
                 }
+
+
+_FINDINGS = re.compile(r"^(?:findings|report):\s*", re.MULTILINE | re.IGNORECASE)
+_TAIL = re.compile(
+    r"^(?:exam\w*|study|comparison|technique|procedure|indication|(?:clinical )?history|reason\b[\w ]*"
+    r"|clinical\b[\w ]*|request|question|assessment):",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def bare(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Of reports with headings, the findings alone, as most open reports have them.
+
+    A report is left out whose impression has a number or a word from what is cut off: it would
+    teach to tell what the text does not say.
+    """
+    for row in rows:
+        text = row["input"]
+        if not (start := _FINDINGS.search(text)):
+            continue
+        after = _TAIL.search(text, start.end())
+        findings = text[start.end() : after.start() if after else None].strip()
+        cut = text[: start.start()] + (text[after.start() :] if after else "")
+        known = {word.lower() for word in _WORD.findall(findings)}
+        missed = {word.lower() for word in _WORD.findall(cut)} - known
+        told = {word.lower() for word in _WORD.findall(re.sub(r"(?m)^\d+\. ", "", row["target"]))}
+        if len(findings.split()) >= 12 and not told & missed:
+            yield {**row, "id": f"{row['id']}-bare", "input": _capitals(findings)}
 
 
 def faults(template: Template, draws: int = 12) -> list[str]:

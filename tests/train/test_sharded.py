@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
+import os
 import sys
 from functools import partial
 
@@ -56,7 +57,8 @@ for version in ("1", "2"):
     with whole(wrapped):
         found = generate(model, tokenizer, prompts, synced_gpus=True, **decoding)
     assert found == expected, (version, found, expected)
-    print("the same by version", version)
+    # One write each, for both processes share the pipe: print's come in pieces, and mixed.
+    os.write(1, f"the same by version {version}\n".encode())
 torch.distributed.destroy_process_group()
 """
 

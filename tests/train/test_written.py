@@ -6,7 +6,7 @@ import pytest
 
 from summarizer.tasks import SECTION_CODES
 from train.errors import DataError
-from train.written import Template, faults, files, groups, main, templates, written
+from train.written import Template, bare, faults, files, groups, main, templates, written
 
 CONVERSATIONS = ("dialogue", "visits")
 REPORTS = ("radiology", "joints", "films", "scans")
@@ -38,6 +38,24 @@ def test_sentences_of_reports_begin_with_a_capital():
     assert drawn("<1:the liver> is large. at 3 p.m. it is small.", "1. <1>.") == {
         ("The liver is large. At 3 p.m. it is small.", "1. The liver.")
     }
+
+
+def test_findings_stand_alone_unless_the_impression_needs_what_is_cut_off():
+    report = (
+        "EXAM: Chest radiograph.\nHISTORY: Cough for 3 weeks.\nFindings: the lungs are clear, but for "
+        "a nodule of 8 mm at the left apex. The heart is small.\nBONES: No fracture.\n"
+        "COMPARISON: Film of 2 years ago."
+    )
+
+    def told(target: str) -> list[str]:
+        return [row["input"] for row in bare([{"id": "a", "input": report, "target": target}])]
+
+    assert told("1. Nodule of 8 mm at the left apex.\n2. No fracture.") == [
+        "The lungs are clear, but for a nodule of 8 mm at the left apex. The heart is small.\n"
+        "BONES: No fracture."
+    ]
+    assert told("Nodule, new since 2 years.") == told("Nodule in a radiograph.") == []
+    assert list(bare([{"id": "a", "input": "The lungs are clear.", "target": "Normal."}])) == []
 
 
 @pytest.mark.parametrize(
