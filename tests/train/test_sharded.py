@@ -58,7 +58,7 @@ for version in ("1", "2"):
         found = generate(model, tokenizer, prompts, synced_gpus=True, **decoding)
     assert found == expected, (version, found, expected)
     # One write each, for both processes share the pipe: print's come in pieces, and mixed.
-    os.write(1, f"the same by version {version}\n".encode())
+    os.write(1, f"the same by version {version}\\n".encode())
 torch.distributed.destroy_process_group()
 """
 
