@@ -9,7 +9,7 @@ from train.errors import DataError
 from train.written import Template, bare, faults, files, groups, main, templates, written
 
 CONVERSATIONS = ("dialogue", "visits")
-REPORTS = ("radiology", "joints", "films", "scans")
+REPORTS = ("radiology", "joints", "films", "scans", "wordings")
 
 
 def drawn(said: str, told: str, times: int = 60) -> set[tuple[str, str]]:
