@@ -65,9 +65,10 @@ def test_the_exchanges_are_as_many_as_are_told():
     assert f"{later:,} exchanges in `train/answers/later`" in text
 
 
-def test_the_messages_are_as_many_as_are_told():
+@pytest.mark.parametrize(("task", "noun"), [("question", "messages"), ("radiology", "reports")])
+def test_the_written_pairs_are_as_many_as_are_told(task, noun):
     """Those of the groups that the recipes of the chain name."""
-    chain = [name for name in recipe_names() if re.fullmatch(r"question(-[a-z]+)?", name)]
+    chain = [name for name in recipe_names() if re.fullmatch(rf"{task}(-[a-z]+)?", name)]
     groups = {
         found[1]
         for name in chain
@@ -75,7 +76,7 @@ def test_the_messages_are_as_many_as_are_told():
     }
     count = sum(1 for group in groups for path in files(group) for _ in templates(path))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"The question adapter has learned from {count:,} such messages" in text
+    assert f"he {task} adapter has learned from {count:,} such {noun}" in text
 
 
 def test_pictures_and_files_that_it_names_are_there():

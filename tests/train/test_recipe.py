@@ -16,6 +16,9 @@ from train.strict import field_names
 
 EMBEDDED = {
     "radiology-start",
+    "radiology-second",
+    "radiology-third",
+    "radiology-fourth",
     "radiology",
     "dialogue-start",
     "dialogue-second",
