@@ -25,6 +25,7 @@ EMBEDDED = {
     "dialogue-third",
     "dialogue-fourth",
     "dialogue-fifth",
+    "dialogue-sixth",
     "dialogue",
     "question-start",
     "question-second",
