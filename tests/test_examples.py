@@ -12,6 +12,7 @@ import pytest
 
 from summarizer.tasks import SECTION_CODES, TASKS
 from summarizer.text import clean
+from tests.passages import passages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -285,17 +286,12 @@ def test_a_subject_line_is_followed_by_its_message(row):
         assert re.fullmatch(r"SUBJECT: [^\n]+\nMESSAGE: .+", row["input"], re.DOTALL)
 
 
-def _passages(text: str, words: int) -> set[tuple[str, ...]]:
-    found = re.findall(r"[a-z0-9]+", text.lower())
-    return {tuple(found[i : i + words]) for i in range(len(found) - words + 1)}
-
-
 # names of places may be seven words long ("the posterior horn of the medial meniscus")
 @pytest.mark.parametrize(
     ("grammar", "task", "words"), [("messages", "question", 6), ("findings", "radiology", 8)]
 )
 def test_what_adapters_learn_from_says_nothing_as_an_example_does(grammar, task, words):
-    said = _passages(Path(f"train/grammar/{grammar}.yaml").read_text(encoding="utf-8"), words)
+    said = passages(Path(f"train/grammar/{grammar}.yaml").read_text(encoding="utf-8"), words)
     for line in Path(f"examples/{task}.jsonl").read_text(encoding="utf-8").splitlines():
         example = json.loads(line)
-        assert not said & _passages(example["input"], words), example["id"]
+        assert not said & passages(example["input"], words), example["id"]

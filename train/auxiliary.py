@@ -56,7 +56,7 @@ import json
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -347,7 +347,7 @@ def named_notes(
                     yield {**found, "id": f"{found['id']}-{way}"}
 
 
-def write(path: Path, rows: Iterator[dict[str, str]]) -> None:
+def write(path: Path, rows: Iterable[dict[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with open(path, "w", encoding="utf-8") as out:
@@ -407,10 +407,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     for group in groups():
-        times = min(options.variants, FEWER.get(group, VARIANTS))
-        write(options.out / f"written-{group}.jsonl", written(group, times))
+        times = min(options.variants, FEWER.get(group, options.variants))
+        rows = list(written(group, times))
+        write(options.out / f"written-{group}.jsonl", rows)
         if group in UNDER_HEADINGS:
-            write(options.out / f"bare-{group}.jsonl", bare(written(group, times)))
+            write(options.out / f"bare-{group}.jsonl", bare(rows))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))

@@ -2,12 +2,14 @@
 
 import json
 import random
-import re
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from summarizer.tasks import SECTION_CODES
+from tests.passages import passages
 from train.answers import exchange_groups, exchanges
 from train.written import files, templates
 
@@ -19,30 +21,30 @@ KEYS = {
 WORDS = 12  # in a row: fewer are stock phrases ("in the right atrium and right ventricle")
 
 
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def rows_of(task: str) -> list[dict]:
-    lines = (FOLDER / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return read(FOLDER / f"{task}.jsonl")
 
 
-def passages(text: str) -> set[tuple[str, ...]]:
+def runs_of(text: str) -> set[tuple[str, ...]]:
     """Within a line: one heading after the other says nothing of its own."""
-    lines = [re.findall(r"[a-z0-9]+", line) for line in text.lower().splitlines()]
-    return {tuple(one[i : i + WORDS]) for one in lines for i in range(len(one) - WORDS + 1)}
+    return set().union(*(passages(line, WORDS) for line in text.splitlines()))
 
 
-def learned(task: str):
-    """A variant of everything that was written for adapters to learn from."""
-    rng = random.Random(3)
+def learned(task: str) -> Iterator[tuple[str, str]]:
+    """(where, a variant) of everything that was written for adapters to learn from."""
+    rng, key = random.Random(3), {"radiology": "modality", "dialogue": "section"}[task]
+    every = [one for path in files("*") for one in templates(path) if key in one.keys]
     if task == "dialogue":
-        every = [
-            one for group in exchange_groups() for many in exchanges(group).values() for one in many
-        ]
-    else:
-        every = [one for path in files("*") for one in templates(path) if "modality" in one.keys]
+        ways = [many for group in exchange_groups() for many in exchanges(group).values()]
+        every += chain.from_iterable(ways)
     assert len(every) > 5000
     for template in every:
         yield template.where, template.draw(rng)[0]
-    for row in map(json.loads, open(f"examples/{task}.jsonl", encoding="utf-8")):
+    for row in read(Path(f"examples/{task}.jsonl")):
         yield row["id"], row["input"]
 
 
@@ -62,12 +64,16 @@ def test_rows_are_whole_and_none_comes_twice(task):
 
 @pytest.mark.parametrize("task", sorted(KEYS))
 def test_nothing_that_adapters_learn_from_has_a_passage_of_them(task):
-    held = {one: row["id"] for row in rows_of(task) for one in passages(row["input"])}
-    found = [(where, " ".join(one), held[one]) for where, text in learned(task) for one in passages(text) & held.keys()]  # fmt: skip
+    held = {one: row["id"] for row in rows_of(task) for one in runs_of(row["input"])}
+    found = [
+        (where, " ".join(one), held[one])
+        for where, text in learned(task)
+        for one in runs_of(text) & held.keys()
+    ]
     assert found == []
 
 
 def test_a_passage_that_is_shared_is_found():
     row = rows_of("radiology")[0]
-    assert passages("Seen again. " + row["input"] + " So it is.") & passages(row["input"])
-    assert not passages("The heart is of normal size.") & passages(row["input"])
+    assert runs_of("Seen again. " + row["input"] + " So it is.") & runs_of(row["input"])
+    assert not runs_of("The heart is of normal size.") & runs_of(row["input"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from summarizer.text import sentences
+from tests.passages import passages
 from train import synthetic
 from train.auxiliary import conclusion, main, quoted, told_notes, topics
 from train.compose import LASTING
@@ -40,11 +41,6 @@ def test_no_slot_is_left_open_and_no_text_comes_twice(rows):
     assert not [row for row in rows if re.search(r"[{}]", row["input"] + row["target"])]
     assert len({row["input"] for row in rows}) == len(rows) > 500
     assert all(row["input"].strip() and row["target"].strip() for row in rows)
-
-
-def passages(text: str, words: int = 12) -> set[tuple[str, ...]]:
-    found = re.findall(r"[a-z0-9]+", text.lower())
-    return {tuple(found[i : i + words]) for i in range(len(found) - words + 1)}
 
 
 def test_no_example_of_the_page_is_drawn(task, rows):
