@@ -76,6 +76,17 @@ def test_the_written_pairs_are_as_many_as_are_told(task, noun):
     assert f"he {task} adapter has learned from {count:,} such {noun}" in text
 
 
+def test_the_wordings_and_the_held_out_texts_are_as_many_as_are_told():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    count = sum(1 for path in files("wordings") for _ in templates(path))
+    assert f"in the last {count:,} of them (`wordings-*.txt`)" in text
+    reports, talks = (
+        len((ROOT / f"train/held_out/{task}.jsonl").read_text(encoding="utf-8").splitlines())
+        for task in ("radiology", "dialogue")
+    )
+    assert f"In `train/held_out` are {reports} reports and {talks} conversations" in text
+
+
 def test_pictures_and_files_that_it_names_are_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
