@@ -28,7 +28,7 @@ app: $(APP_READY)
 # One thread a process: two workers with two threads each on two cores are many times slower.
 test: $(TEST_READY)
 	@CHROME="$$($(VENV)/bin/python tests/page/chromium.py)" && export CHROME && \
-		OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
+		OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(TEST_READY)
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check
@@ -49,9 +49,9 @@ $(VENV)/bin/python:
 	fi
 
 $(APP_READY): requirements.txt | $(VENV)/bin/python
-	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-compile -r requirements.txt
 	@rm -f $(VENV)/.ready-app-* && touch $@
 
 $(TEST_READY): requirements-dev.txt $(APP_READY)
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install --no-compile -r requirements-dev.txt
 	@rm -f $(VENV)/.ready-test-* && touch $@

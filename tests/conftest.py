@@ -44,6 +44,31 @@ os.environ.update(
 )
 
 
+# The files that take longest, longest first: each worker takes a file at a time, and one that was
+# taken last would be waited for by the other. The Makefile keeps xdist from its own order.
+LONGEST = [
+    "test_setup.py",
+    "test_embedded.py",
+    "test_run.py",
+    "test_hub_recipes.py",
+    "test_sharded.py",
+    "test_page.py",
+    "test_hub_space_start.py",
+    "test_behaviour.py",
+    "test_lexicon.py",
+    "test_predict.py",
+    "test_benchmark.py",
+    "test_offline.py",
+    "test_distill.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the others in their order."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Any:
     """Connections leave this machine neither here nor, by the proxy variables, in most tools."""

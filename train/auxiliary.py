@@ -41,6 +41,8 @@ over. So the adapters also learn from
     bare-films.jsonl, bare-scans.jsonl, bare-wordings.jsonl
                                  those of the written reports that have headings, without them and
                                  what stands under any but that of the findings
+    phrased-GROUP.jsonl          reports put together from an examination's phrases, each thing said
+                                 in many ways (`train/phrasings/GROUP/*.txt`, train.phrasings)
     mtsamples-conclusions.jsonl  MTSamples' other documents: the impression that a document ends
                                  with, from the text before it (`conclusion`), and the findings
                                  that are not normal, quoted as numbered points (`quoted`)
@@ -74,6 +76,8 @@ from train.objectives import (
     salient,
     sentences,
 )
+from train.phrasings import groups as phrasing_groups
+from train.phrasings import phrased
 from train.pretrain import read_documents
 from train.spoken import windows
 from train.substitution import common, phrases, renamed, substituted
@@ -368,7 +372,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         default=2000,
         help="pairs of a grammar; twice as many chest films, three times as many conversations, "
-        "six times as many stretches of visits, twenty times as many questions and answers, thirty times as many messages and drawn reports (2000)",
+        "six times as many stretches of visits, twenty times as many questions and answers and reports from phrases, thirty times as many messages and drawn reports (2000)",
     )
     parser.add_argument(
         "--questions",
@@ -412,6 +416,8 @@ def main(arguments: list[str] | None = None) -> int:
         write(options.out / f"written-{group}.jsonl", rows)
         if group in UNDER_HEADINGS:
             write(options.out / f"bare-{group}.jsonl", bare(rows))
+    for group in phrasing_groups():
+        write(options.out / f"phrased-{group}.jsonl", phrased(group, 20 * options.count))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))

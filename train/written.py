@@ -232,15 +232,15 @@ def check(
             print(f"error: {fault}", file=sys.stderr)
             wrong += 1
             continue
-        found = {template.where: faults(template) for template in every}
-        for fault in itertools.chain(*found.values()):
+        found = [faults(template) for template in every]
+        for fault in dict.fromkeys(itertools.chain(*found)):
             print(f"error: {fault}", file=sys.stderr)
             wrong += 1
         print(f"{path.name}: {len(every)} {noun}")
-        for template in random.Random().sample(every, min(options.show, len(every))):
-            if not found[template.where]:
-                said, told = template.draw(random.Random())
-                print(f"--- {template.where}\n{said}\n=>\n{told}")
+        sound = [template for template, wrongs in zip(every, found, strict=True) if not wrongs]
+        for template in random.Random().sample(sound, min(options.show, len(sound))):
+            said, told = template.draw(random.Random())
+            print(f"--- {template.where}\n{said}\n=>\n{told}")
     return 1 if wrong else 0
 
 

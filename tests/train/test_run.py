@@ -506,7 +506,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, train_now, recipe_file, nu
     assert "Traceback" not in err
     step = int(last.split()[3].rstrip(";"))
     assert (runs / f"checkpoint-{step}" / "trainer_state.json").is_file()
-    status, out, err = train_now("--num_epochs", "60", path=path)
+    status, out, err = train_now("--num_epochs", "60", "--max_minutes", "0.02", path=path)
     assert status == 0 and f"Going on from step {step}." in out, err
 
 
