@@ -185,7 +185,7 @@ def _stretch(
         found = parts_of[part]
         for headings in rng.sample(list(found), rng.choice([1, 1, min(2, len(found))])):
             heading, entries = rng.choice(headings), found[headings]
-            for entry in rng.sample(entries, rng.randint(1, min(4, len(entries)))):
+            for entry in _apart(rng.sample(entries, rng.randint(1, min(4, len(entries))))):
                 said = drawn(rng, filler, entry)
                 if taken and _length([*taken, said]) > most and (told or part != first):
                     continue
@@ -249,7 +249,7 @@ def _window(
     entries = every[section]
     most, taken, told = rng.randint(12, MOST_WORDS), [], []
     filler = _filler(rng, topics)
-    for entry in rng.sample(entries, min(rng.randint(1, 6), len(entries))):
+    for entry in _apart(rng.sample(entries, min(rng.randint(1, 6), len(entries)))):
         said = drawn(rng, filler, entry)
         if taken and _length([*taken, said]) > most:
             break
@@ -283,6 +283,18 @@ def _filler(rng: random.Random, topics: Sequence[str]) -> Filler:
 def grammar_slots() -> dict[str, list[str]]:
     """The slots of answers.yaml, and those of dialogue.yaml that it does not have itself."""
     return {**grammar("dialogue")["slots"], **_grammar()["slots"]}
+
+
+def _apart(entries: Sequence[str | Template]) -> list[str | Template]:
+    """Without what answers a question again that another one has answered (`train.talks`)."""
+    seen: set[str] = set()
+    kept = []
+    for entry in entries:
+        about = getattr(entry, "about", "")
+        if not about or about not in seen:
+            kept.append(entry)
+            seen.add(about)
+    return kept
 
 
 def _length(taken: list[Said]) -> int:

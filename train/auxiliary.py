@@ -33,6 +33,9 @@ over. So the adapters also learn from
     answers-GROUP.jsonl, visits-GROUP.jsonl
                                  the like of both, drawn from exchanges that were written one by one
                                  (`train/answers/GROUP/*.txt`)
+    answers-talks-GROUP.jsonl, visits-talks-GROUP.jsonl
+                                 the like of both, of questions, answers and notes in many wordings
+                                 (`train/talks/GROUP/*.txt`, train.talks)
     written-radiology.jsonl, written-joints.jsonl, written-films.jsonl, written-scans.jsonl,
     written-wordings.jsonl, written-dialogue.jsonl, written-visits.jsonl,
     written-question.jsonl, written-asked.jsonl, written-letters.jsonl, written-posts.jsonl,
@@ -82,6 +85,7 @@ from train.pretrain import read_documents
 from train.spoken import windows
 from train.substitution import common, phrases, renamed, substituted
 from train.synthetic import conversations, reports
+from train.talks import talk_groups, talks
 from train.written import bare, groups, written
 
 CONCLUSION = re.compile(r"^(?:FINAL )?(?:IMPRESSION|CONCLUSION|OPINION)S?:[ \t]*", re.MULTILINE)
@@ -372,7 +376,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         default=2000,
         help="pairs of a grammar; twice as many chest films, three times as many conversations, "
-        "six times as many stretches of visits, twenty times as many questions and answers and reports from phrases, thirty times as many messages and drawn reports (2000)",
+        "six times as many stretches of visits, twenty times as many questions and answers, thirty times as many messages, drawn reports and reports from phrases (2000)",
     )
     parser.add_argument(
         "--questions",
@@ -404,7 +408,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     try:
-        questions, films, talks = map(
+        questions, films, visited = map(
             read_rows, (options.questions, options.reports, options.conversations)
         )
     except DataError as fault:
@@ -417,7 +421,7 @@ def main(arguments: list[str] | None = None) -> int:
         if group in UNDER_HEADINGS:
             write(options.out / f"bare-{group}.jsonl", bare(rows))
     for group in phrasing_groups():
-        write(options.out / f"phrased-{group}.jsonl", phrased(group, 20 * options.count))
+        write(options.out / f"phrased-{group}.jsonl", phrased(group, 30 * options.count))
     documents = read_documents(text)
     write(options.out / "mtsamples-conclusions.jsonl", pairs(documents))
     write(options.out / "radiology-grammar.jsonl", reports(options.count))
@@ -428,16 +432,17 @@ def main(arguments: list[str] | None = None) -> int:
     write(options.out / "dialogue-grammar.jsonl", conversations(3 * options.count, named))
     write(options.out / "mtsamples-notes.jsonl", told_notes(documents))
     write(options.out / "spoken-notes.jsonl", spoken_notes(documents))
-    write(options.out / "answers.jsonl", answers(20 * options.count, conditions(documents)))
+    write(options.out / "answers.jsonl", answers(30 * options.count, conditions(documents)))
     write(options.out / "visits.jsonl", visits(6 * options.count, conditions(documents)))
-    for group in exchange_groups():
-        entries = exchanges(group)
+    drawn_from = {group: exchanges(group) for group in exchange_groups()}
+    drawn_from |= {f"talks-{group}": talks(group) for group in talk_groups()}
+    for group, entries in drawn_from.items():
         path = options.out / f"answers-{group}.jsonl"
-        write(path, answers(20 * options.count, entries=entries))
+        write(path, answers(30 * options.count, entries=entries))
         write(path.with_name(f"visits-{group}.jsonl"), visits(5 * options.count, entries=entries))
     asked = [row["input"] for row in questions if row.get("source") in CONSUMERS]
     spoken = read_rows(options.out / "spoken-notes.jsonl")
-    write(options.out / "named-notes.jsonl", named_notes(spoken, talks, documents))
+    write(options.out / "named-notes.jsonl", named_notes(spoken, visited, documents))
     said = [row["input"] for row in spoken]
     found = [*remarks(asked), *statements(said, STATEMENTS)]
     write(options.out / "messages.jsonl", messages(30 * options.count, names(named), found))
