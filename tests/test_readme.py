@@ -11,7 +11,10 @@ from eval import readme
 from summarizer.tasks import TASKS
 from summarizer.windows import LONGEST, MOST_WORDS, SLACK
 from train.answers import exchange_groups, exchanges
+from train.phrasings import banks
+from train.phrasings import groups as phrasing_groups
 from train.recipe import RECIPES, recipe_names
+from train.talks import talk_groups, talks
 from train.written import files, templates
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +88,22 @@ def test_the_wordings_and_the_held_out_texts_are_as_many_as_are_told():
         for task in ("radiology", "dialogue")
     )
     assert f"In `train/held_out` are {reports} reports and {talks} conversations" in text
+
+
+def test_the_phrases_and_the_answers_are_as_many_as_are_told():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    every = [bank for group in phrasing_groups() for bank in banks(group)]
+    parts = [group for bank in every for group in bank.groups]
+    findings = [finding for group in parts for finding in group.findings]
+    said = sum(len(finding.said) for finding in findings)
+    normal = sum(len(group.normal) for group in parts)
+    assert (
+        f"the phrases of {len(every)} examinations, {len(findings):,} findings in {said:,} wordings "
+        f"and {normal:,} ways to say that something is normal"
+    ) in text
+    answers = [one for group in talk_groups() for many in talks(group).values() for one in many]
+    said = sum(len(one.answered) for one in answers)
+    assert f"{len(answers):,} answers in {said:,} wordings" in text
 
 
 def test_pictures_and_files_that_it_names_are_there():

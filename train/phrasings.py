@@ -64,6 +64,7 @@ _FINDING = re.compile(r"\+ *([123])(?: *\[([^\[\]]*)\])?(?: .*)?")
 _HEADER = re.compile(r"@ *(\w+): *(.+)")
 _LABEL = re.compile(r"<([1-9])(?=[:>])")
 _REPORT = 9  # the label that is the report's, not a finding's
+_SIDED = re.compile(rf" (?:on|of|in) the <{_REPORT}>(?=[.,;])|<{_REPORT}> ")
 
 
 @dataclass
@@ -236,7 +237,7 @@ def compose(bank: Bank, rng: random.Random, findings: int | None = None) -> Temp
         impression = " ".join(told)
     if bank.side:
         if f"<{_REPORT}>" not in body:  # an impression has no side that the text does not tell
-            impression = impression.replace(f"<{_REPORT}> ", "")
+            impression = _SIDED.sub("", impression)
         body, impression = (
             text.replace(f"<{_REPORT}>", f"<{_REPORT}:{bank.side}>") for text in (body, impression)
         )

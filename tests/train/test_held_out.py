@@ -11,6 +11,8 @@ import pytest
 from summarizer.tasks import SECTION_CODES
 from tests.passages import passages
 from train.answers import exchange_groups, exchanges
+from train.phrasings import FOLDER as PHRASINGS
+from train.talks import talk_groups, talks
 from train.written import files, templates
 
 FOLDER = Path("train/held_out")
@@ -41,6 +43,12 @@ def learned(task: str) -> Iterator[tuple[str, str]]:
     if task == "dialogue":
         ways = [many for group in exchange_groups() for many in exchanges(group).values()]
         every += chain.from_iterable(ways)
+        ways = [many for group in talk_groups() for many in talks(group).values()]
+        for one in chain.from_iterable(ways):  # every wording, for few are drawn
+            yield one.where, "\n".join([*one.asked, *one.answered, *one.noted])
+    else:
+        for path in sorted(PHRASINGS.glob("*/*.txt")):
+            yield path.name, path.read_text(encoding="utf-8")
     assert len(every) > 5000
     for template in every:
         yield template.where, template.draw(rng)[0]

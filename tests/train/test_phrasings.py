@@ -45,6 +45,7 @@ Soft tissues are thin.
 The <1:lateral|medial> side is puffy.
 There is puffiness of the <1:lateral|medial> side.
 => <1> swelling of the <9> ankle.
+=> <1> swelling on the <9>.
 """
 
 
@@ -83,6 +84,9 @@ def test_findings_are_told_the_graver_first_with_what_their_wording_names(bank):
             assert "puff" not in said and "thin" not in said
         if "swelling" in told and "Old deformity" in told:
             assert told.index("swelling") < told.index("Old deformity")
+        assert "on the ." not in told and " on the." not in told
+        sides = {"right", "left"} & set(told.replace(".", "").split())
+        assert sides <= set(said.split())
     assert {"1. " in told for _, told in found} == {True, False}
     assert any(told.startswith("No acute injury.") for _, told in reports(bank, 1))
     assert not any("No acute" in told and "swelling" in told for _, told in found)
@@ -123,7 +127,7 @@ def test_the_command_says_how_many_reports_are_sound(tmp_path, capsys):
     path = tmp_path / "ankle.txt"
     path.write_text(BANK)
     assert main([str(path), "--show", "1"]) == 0
-    assert "ankle.txt: 18 reports" in capsys.readouterr().out
+    assert "ankle.txt: 20 reports" in capsys.readouterr().out
     path.write_text(BANK.replace("which is swollen", "which is <2> swollen"))
     assert main([str(path)]) == 1
     assert "<12> stands before its list" in capsys.readouterr().err
