@@ -98,7 +98,7 @@ def test_the_phrases_and_the_answers_are_as_many_as_are_told():
     said = sum(len(finding.said) for finding in findings)
     normal = sum(len(group.normal) for group in parts)
     assert (
-        f"the phrases of {len(every)} examinations, {len(findings):,} findings in {said:,} wordings "
+        f"{len(every)} banks of phrases, each of an examination: {len(findings):,} findings in {said:,} wordings "
         f"and {normal:,} ways to say that something is normal"
     ) in text
     answers = [one for group in talk_groups() for many in talks(group).values() for one in many]

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -290,7 +290,7 @@ def _apart(entries: Sequence[str | Template]) -> list[str | Template]:
     seen: set[str] = set()
     kept = []
     for entry in entries:
-        about = getattr(entry, "about", "")
+        about = entry.about if isinstance(entry, Template) else ""
         if not about or about not in seen:
             kept.append(entry)
             seen.add(about)
@@ -339,9 +339,16 @@ def exchange_groups() -> list[str]:
 @lru_cache(maxsize=8)
 def exchanges(group: str) -> dict[str, list[Template]]:
     """A group's exchanges written one by one, by section."""
+    return by_section(EXCHANGES / group, read_exchanges)
+
+
+def by_section(
+    folder: Path, read: Callable[[Path], Iterable[Template]]
+) -> dict[str, list[Template]]:
+    """What `read` finds in a folder's files, in their order, by section."""
     found: dict[str, list[Template]] = {}
-    for path in sorted((EXCHANGES / group).glob("*.txt")):
-        for template in read_exchanges(path):
+    for path in sorted(folder.glob("*.txt")):
+        for template in read(path):
             found.setdefault(template.keys["section"], []).append(template)
     return found
 

@@ -5,9 +5,9 @@ Run as:
     python -m train.phrasings FILE [FILE ...]      checks files, tells every fault, shows some reports
 
 A template (`train.written`) is one report in some wordings: who has learned it knows that report.
-A bank (`train/phrasings/GROUP/*.txt`) holds the phrases of one examination instead, group by group: what
-is said when the group is normal, and each of its findings in several wordings with the conclusions
-that may be drawn. A report takes the groups in order, most of them normal and up to four with a
+A bank (`train/phrasings/GROUP/*.txt`) holds the phrases of one examination instead, group by group:
+what is said when the group is normal, and each of its findings in several wordings with the
+conclusions that may be drawn. A report takes the groups in order, most of them normal and up to four with a
 finding, each in one of its wordings; its impression has the conclusions, the graver first. So the
 same sentence stands in ever other company, and the finding has to be found. Banks are the words of
 this project; no patient's text is among them. A bank is
@@ -43,7 +43,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from train.errors import DataError
-from train.written import Template, check
+from train.written import Template, check, each_once
 
 FOLDER = Path(__file__).parent / "phrasings"
 HOW_MANY = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4]  # findings of a report
@@ -56,6 +56,7 @@ LINES = 0.12  # of the reports, those with a line for each group
 SHUFFLED = 0.2  # of the reports, those whose groups stand in no order
 NUMBERED = 0.65  # of the impressions of several conclusions, those that are numbered
 CALMED = 0.6  # of the reports with nothing graver than rank 3, those that say so first
+TRIES = 10  # for each report that is asked for: most are new at once
 
 BEFORE = ("history", "technique", "comparison")
 LISTS = (*BEFORE, "aside", "normal", "calm")
@@ -177,10 +178,12 @@ def compose(bank: Bank, rng: random.Random, findings: int | None = None) -> Temp
     chosen: dict[str, Finding] = {}
     spoken: set[str] = set()
     for group in rng.sample(bank.groups, len(bank.groups)):
+        if len(chosen) == wanted:
+            break
         fitting = [
             finding for finding in group.findings if not spoken & {group.name, *finding.speaks_of}
         ]
-        if len(chosen) == wanted or not fitting:
+        if not fitting:
             continue
         chosen[group.name] = finding = rng.choice(fitting)
         spoken |= {group.name, *finding.speaks_of}
@@ -256,7 +259,7 @@ def banks(group: str) -> list[Bank]:
 
 
 def phrased(group: str, count: int, seed: int = 0) -> Iterator[dict[str, str]]:
-    """So many reports of a group's banks: `id`, `input`, `target`, `source` and the bank's keys.
+    """Up to `count` reports of a group's banks, none twice: `id`, `input`, `target`, `source` and the bank's keys.
 
     A bank is drawn the more often the more findings it has.
     """
@@ -264,7 +267,9 @@ def phrased(group: str, count: int, seed: int = 0) -> Iterator[dict[str, str]]:
     every = banks(group)
     weights = [8 + sum(len(part.findings) for part in bank.groups) for bank in every]
     seen: set[str] = set()
-    while len(seen) < count:
+    for _ in range(TRIES * count):  # a bank of few words has few reports
+        if len(seen) == count:
+            return
         template = compose(rng.choices(every, weights)[0], rng)
         said, told = template.draw(rng)
         if said in seen:
@@ -290,8 +295,7 @@ def every_line(path: Path) -> Iterator[Template]:
 def each_line_once(path: Path) -> Iterator[Template]:
     """The like, with each wording and each conclusion at least once: what the tests have time for."""
     for finding, bank, group in _findings(path):
-        pairs = zip(itertools.cycle(finding.said), itertools.cycle(finding.told), strict=False)
-        for said, told in itertools.islice(pairs, max(len(finding.said), len(finding.told))):
+        for said, told in each_once(finding.said, finding.told):
             yield _only(bank, group, finding, said, told)
     yield from _normal(path)
 

@@ -41,8 +41,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from train.answers import by_section
 from train.errors import DataError
-from train.written import Template, check
+from train.written import Template, check, each_once
 
 FOLDER = Path(__file__).parent / "talks"
 UNASKED = "-"
@@ -58,7 +59,6 @@ class Talk(Template):
     asked: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
-    about: str = ""
 
     def draw(self, rng: random.Random) -> tuple[str, str]:
         ways = (rng.choice(way) for way in (self.asked, self.answered, self.noted))
@@ -96,7 +96,7 @@ def read_talks(path: Path) -> Iterator[Talk]:
                 )
         return Talk(
             "\n".join([*asked, *answered]), noted[0], first, {"section": section},
-            tuple(asked), tuple(answered), tuple(noted), about,
+            about, tuple(asked), tuple(answered), tuple(noted),
         )  # fmt: skip
 
     for number, raw in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
@@ -109,8 +109,10 @@ def read_talks(path: Path) -> Iterator[Talk]:
             answered, noted = None, []
             if not line.startswith("+"):
                 asked = []
+        elif asked and line.startswith("@"):
+            raise DataError(f"{where}: the question above has no answer.")
         if header := _HEADER.fullmatch(line):
-            section, asked = header[1], []
+            section = header[1]
         elif line.startswith("?"):
             if not section:
                 raise DataError(f"{where}: a line such as @ section: GENHX must stand above.")
@@ -130,6 +132,8 @@ def read_talks(path: Path) -> Iterator[Talk]:
             raise DataError(f"{where}: this line stands in no answer: {line[:60]!r}.")
     if answered is not None:
         yield talk()
+    elif asked:
+        raise DataError(f"{where}: the question above has no answer.")
 
 
 def talk_groups() -> list[str]:
@@ -139,11 +143,7 @@ def talk_groups() -> list[str]:
 @lru_cache(maxsize=8)
 def talks(group: str) -> dict[str, list[Template]]:
     """A group's answers by section, as `train.answers` draws from them."""
-    found: dict[str, list[Template]] = {}
-    for path in sorted((FOLDER / group).glob("*.txt")):
-        for one in read_talks(path):
-            found.setdefault(one.keys["section"], []).append(one)
-    return found
+    return by_section(FOLDER / group, read_talks)
 
 
 def every_wording(path: Path) -> Iterator[Template]:
@@ -158,8 +158,7 @@ def each_wording_once(path: Path) -> Iterator[Template]:
     """The like, with each question, wording and note at least once."""
     for one in read_talks(path):
         ways = (one.asked, one.answered, one.noted)
-        together = zip(*map(itertools.cycle, ways), strict=False)
-        for way in itertools.islice(together, max(map(len, ways))):
+        for way in each_once(*ways):
             yield one.way(*way)
 
 

@@ -25,7 +25,7 @@ import itertools
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Template:
     told: str
     where: str
     keys: dict[str, str] = field(default_factory=dict)
+    about: str = ""  # what it answers: of two that answer the same, one is drawn (train.answers)
 
     def draw(self, rng: random.Random) -> tuple[str, str]:
         """(the text, its summary), all choices taken. Raises DataError for a fault in them."""
@@ -127,6 +128,12 @@ def templates(path: Path) -> Iterator[Template]:
 def files(group: str) -> list[Path]:
     """The files of a group, in alphabetical order."""
     return sorted(FOLDER.glob(f"{group}-*.txt"))
+
+
+def each_once(*ways: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Of several ways together, so many that each stands there at least once."""
+    together = zip(*map(itertools.cycle, ways), strict=False)
+    return itertools.islice(together, max(map(len, ways)))
 
 
 def groups() -> list[str]:

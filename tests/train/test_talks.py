@@ -91,6 +91,7 @@ def test_a_conversation_answers_no_question_twice(path):
         ("Never have.\n", "", "two wordings of an answer and a note are needed"),
         ("=> Denies alcohol use.\n", "", "two wordings of an answer and a note are needed"),
         ("// D: How much?", "// How much?", "after // a turn begins with D:, P: or G:"),
+        ("@ section: GENHX", "? Do you vape?\n@ section: GENHX", "question above has no answer"),
         ("? Do you smoke?\n? Any cigarettes?\n? -\n", "", "an answer stands before its question"),
     ],
 )
