@@ -40,13 +40,21 @@ class CopyBias:
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary] with the bias; input_ids [rows x beams, length]."""
+        beams = len(scores) // len(self._after)
+        rows = [place // beams for place in range(len(scores))]
+        return self.favour(scores, rows, input_ids[:, -1].tolist())
+
+    def favour(self, scores: Any, rows: Sequence[int], befores: Sequence[int]) -> Any:
+        """The scores [N, vocabulary] with the bias, each behind a token in one row's text.
+
+        rows: of `prompts`, N of them. befores: the token written last, of each.
+        """
         import torch
 
-        beams = len(scores) // len(self._after)
         places: list[int] = []
         favoured: list[int] = []
-        for place, last in enumerate(input_ids[:, -1].tolist()):
-            found = self._after[place // beams].get(last, ())
+        for place, (row, last) in enumerate(zip(rows, befores, strict=True)):
+            found = self._after[row].get(last, ())
             places += [place] * len(found)
             favoured += found
         if not places:

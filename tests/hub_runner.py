@@ -92,6 +92,8 @@ _LOADED_ONCE = (
     "huggingface_hub.hf_api", "huggingface_hub.repocard", "huggingface_hub._commit_api",
     "huggingface_hub._snapshot_download", "httpx2", "peft", "safetensors.torch", "transformers",
     "transformers.models.auto.modeling_auto", "transformers.models.t5.modeling_t5",
+    "accelerate", "matplotlib.figure", "nltk.stem", "pandas", "rouge_score.rouge_scorer",
+    "sacrebleu", "torch.utils.tensorboard", "transformers.trainer",
 )  # fmt: skip
 
 

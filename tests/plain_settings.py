@@ -38,10 +38,10 @@ def unbroken(text: str, decoding: Decoding, ids: list[int], tokenizer: Any) -> s
     """A text that the limit ended, as the engine shows it: no half word where words are real."""
     if not decoding.lexicon:
         return text
-    listed = (Path(tokenizer.name_or_path) / "lexicon.txt").read_text().split()
+    words, _ = listed(tokenizer.name_or_path)
     prompt = tokenizer.decode(ids, skip_special_tokens=True).lower()
     rest, half = re.fullmatch(rf"(.*?)({LETTERS}*)", text, re.DOTALL).groups()
-    known = {"", *listed, *re.findall(rf"{LETTERS}+", prompt)}
+    known = {"", *re.findall(rf"{LETTERS}+", prompt)} | words
     return text if half.lower() in known else rest.rstrip()
 
 
@@ -62,29 +62,48 @@ def findings_first(tokenizer: Any, others: Callable | None) -> Callable[[int, An
     return allowed
 
 
+@cache
+def listed(folder: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of the lexicon that lies there, and how words may begin."""
+    words = frozenset((Path(folder) / "lexicon.txt").read_text().split())
+    return words, frozenset(beginnings(words))
+
+
+def beginnings(words: Collection[str]) -> set[str]:
+    return {word[:end] for word in words for end in range(len(word) + 1)}
+
+
 def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[int]]:
     """What transformers' `prefix_allowed_tokens_fn` takes: real words, and the text's numbers.
 
     It goes through the whole vocabulary at every step: slow, and plain to see.
     """
-    listed = (Path(tokenizer.name_or_path) / "lexicon.txt").read_text().split()
+    known, known_begun = listed(tokenizer.name_or_path)
     text = tokenizer.decode(prompt, skip_special_tokens=True)
     numbers = numbers_of(text)
-    words = {*listed, *re.findall(f"{LETTERS}+", text.lower())}
-    begun = {word[:end] for word in words for end in range(len(word) + 1)}
+    own = set(re.findall(f"{LETTERS}+", text.lower()))
+    own_begun = beginnings(own)
     shown = [tokenizer.decode([token]) for token in range(len(tokenizer))]
     pieces = [piece.lower() for piece in shown]
     for token in tokenizer.all_special_ids:
         pieces[token] = "\0"
 
+    def is_word(text: str) -> bool:
+        return text in known or text in own
+
+    def begins(text: str) -> bool:
+        return text in known_begun or text in own_begun
+
     def fits(part: str, piece: str) -> bool:
         if re.fullmatch(f"{LETTERS}+", piece):
-            return part + piece in begun
+            return begins(part + piece)
         first, last = (re.split(r"[\W\d_]", piece)[end] for end in (0, -1))
-        return (not part + first or part + first in words) and (not last or last in begun)
+        return (not part + first or is_word(part + first)) and (not last or begins(last))
 
     def counts(written: str, piece: str) -> bool:
         """Whether every number that the piece touches is one of the text's, or a point's."""
+        if not re.search("[0-9]", written[-1:] + piece):
+            return True
         whole = written + piece
         for number in re.finditer("[0-9]+", whole):
             if number.end() < len(written):

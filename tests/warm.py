@@ -11,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_LIBRARIES = ["torch", "transformers.models.t5.modeling_t5", "peft", "gradio"]
+_LIBRARIES = [
+    "torch",
+    "transformers.models.t5.modeling_t5",
+    "peft",
+    "gradio",
+    "accelerate",
+    "matplotlib.figure",
+    "pandas",
+    "rouge_score.rouge_scorer",
+    "torch.utils.tensorboard",
+    "transformers.trainer",
+]
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(_LIBRARIES)
 
@@ -76,6 +88,48 @@ class Started:
             path.read_text(errors="replace") if path.exists() else "" for path in self._files
         )
         return out, err
+
+
+class Ranks:
+    """A command in several processes that train together, each told of the others.
+
+    The environment is that of `torchrun`, which `accelerate launch` goes by.
+    """
+
+    def __init__(self, count: int, *command: object, env: Mapping[str, str]) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        own = {
+            "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
+        }  # fmt: skip
+        self.processes = [
+            Started(*command, env={**env, **own, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+            for rank in range(count)
+        ]
+
+    def alive(self) -> bool:
+        """Whether none has ended."""
+        return all(process.poll() is None for process in self.processes)
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+
+    def finished(self, timeout: float = 400) -> str:
+        """What all have said on stdout, once all have ended well."""
+        try:
+            for process in self.processes:
+                process.wait(timeout)
+        finally:
+            self.kill()
+        said = [process.said() for process in self.processes]
+        codes = [process.returncode for process in self.processes]
+        assert not any(codes), (codes, [err[-3000:] for _, err in said])
+        return "".join(out for out, _ in said)
 
 
 def run(

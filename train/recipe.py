@@ -188,6 +188,27 @@ class Distillation:
 
 
 @dataclass(frozen=True)
+class Reward:
+    """What a text is worth (train.reward): shares of its scores, from 0 to 1 each."""
+
+    rouge1: float = 0.5
+    rouge2: float = 0.0
+    rougeL: float = 0.5
+    focus: float = 0.0  # the reference's focus words that the text names
+    told: float = 0.2  # a report told as normal or as abnormal, as the reference tells it
+    invented: float = 0.3  # taken off for words that neither the reference nor the input has
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is learned from the texts that the adapter writes itself (train.policy)."""
+
+    samples: int = 0  # texts drawn of each row in each step; 0: the references alone are learned
+    reward: Reward = field(default_factory=Reward)
+    most_windows: int = 6  # inputs of more windows are left out: each is written `samples` times
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How the best checkpoint is chosen."""
 
@@ -236,6 +257,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     training: Training = field(default_factory=Training)
     distillation: Distillation = field(default_factory=Distillation)
+    policy: Policy = field(default_factory=Policy)
     evaluation: Evaluation = field(default_factory=Evaluation)
     prepare: Prepare = field(default_factory=Prepare)
     scaling: Scaling = field(default_factory=Scaling)
@@ -314,6 +336,7 @@ def check(recipe: Recipe) -> Recipe:
     _check_adapter(recipe)
     _check_precision(recipe)
     _check_architecture(recipe)
+    _check_policy(recipe)
     _check_prepare(recipe)
     _check_scaling(recipe)
     return recipe
@@ -490,6 +513,34 @@ def _check_architecture(recipe: Recipe) -> None:
         raise RecipeError("distillation.teachers needs architecture: seq2seq.")
     if recipe.architecture == "causal" and recipe.training.loss_average == "rows":
         raise RecipeError("loss_average: rows needs architecture: seq2seq.")
+
+
+def _check_policy(recipe: Recipe) -> None:
+    policy, adapter = recipe.policy, recipe.adapter
+    if policy.samples == 0:
+        return
+    if policy.samples < 2:
+        raise RecipeError(
+            f"policy.samples must be 0, or at least 2 texts that are held against each other, not "
+            f"{policy.samples}."
+        )
+    if policy.most_windows < 1:
+        raise RecipeError(f"policy.most_windows must be at least 1, not {policy.most_windows}.")
+    shares = dataclasses.asdict(policy.reward)
+    for key, share in shares.items():
+        if share < 0:
+            raise RecipeError(f"policy.reward.{key} must not be below 0, not {share}.")
+    if not any(shares[key] for key in ("rouge1", "rouge2", "rougeL", "focus")):
+        raise RecipeError("policy.reward needs a share of rouge1, rouge2, rougeL or focus.")
+    if recipe.architecture == "causal":
+        raise RecipeError("policy.samples needs architecture: seq2seq.")
+    for key in ("use_4bit", "use_8bit", "use_dora"):
+        if getattr(adapter, key):
+            raise RecipeError(f"policy.samples and {key} exclude each other.")
+    if adapter.method == "full":
+        raise RecipeError("policy.samples needs method: lora.")
+    if recipe.distillation.teachers:
+        raise RecipeError("policy.samples and distillation.teachers exclude each other.")
 
 
 def _check_prepare(recipe: Recipe) -> None:

@@ -115,6 +115,7 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
     from train import model as backbone
     from train.data import load_train, load_validation
     from train.distill import check_teachers
+    from train.policy import PolicyTrainer
     from train.tokens import tokenise
     from train.trainer import AdapterTrainer, telling_of_memory
 
@@ -138,9 +139,8 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, Any] | None:
         model = backbone.load_backbone(recipe, source, config, tokenizer)
         _ask_teachers(recipe, model, data, tokenizer)
         model = backbone.with_adapter(recipe, model)
-        trainer = AdapterTrainer(
-            recipe, model, tokenizer, data, validation, run_dir, source.revision
-        )
+        kind = PolicyTrainer if recipe.policy.samples else AdapterTrainer
+        trainer = kind(recipe, model, tokenizer, data, validation, run_dir, source.revision)
     _tell_start(recipe, model, trainer)
     with _Interrupts(trainer):
         trainer.run()
@@ -249,7 +249,9 @@ def open_run_dir(
         if fresh:
             shutil.rmtree(run_dir, ignore_errors=True)
         elif record.is_file():
-            held = json.loads(record.read_text(encoding="utf-8"))
+            # what a recipe could not say yet when it was written was as it is by default
+            default = _identity(Recipe(recipe.name, recipe.task))
+            held = default | json.loads(record.read_text(encoding="utf-8"))
             if "data.data_dir" in held and not any(" file " in key for key in held):
                 held |= data  # written before files were recorded
             keys = held.keys() | wanted.keys()
@@ -301,7 +303,16 @@ def _note_part(run_dir: Path, held: dict[str, Any], wanted: dict[str, Any]) -> N
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """What makes two runs the same run, flat: dotted key -> value."""
     flat: dict[str, Any] = {}
-    sections = {"adapter", "data", "training", "distillation", "evaluation", "scaling"}
+    sections = {
+        "adapter",
+        "data",
+        "training",
+        "distillation",
+        "policy",
+        "reward",
+        "evaluation",
+        "scaling",
+    }
 
     def walk(values: dict[str, Any], prefix: str) -> None:
         for key, value in values.items():
@@ -339,6 +350,11 @@ def _tell_data(recipe: Recipe, rows: Any, validation: Any, data: Any) -> None:
         say(
             f"{data.truncated} training inputs are longer than max_input_tokens "
             f"{recipe.max_input_tokens}: their ends are not read."
+        )
+    if data.many_windows:
+        say(
+            f"{data.many_windows} training rows have more windows than most_windows "
+            f"{recipe.policy.most_windows}: left out."
         )
     if data.long_targets:
         what = "dropped" if recipe.data.long_targets == "drop" else "cut, with no end mark"

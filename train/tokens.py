@@ -31,9 +31,13 @@ class Example:
     input_ids: list[int]  # the prompt
     labels: list[int]  # the answer
     told: Any = None  # what teachers say of the answer (train.distill.Told)
+    # Where texts are drawn (train.policy): the prompts of the input's windows, input and target.
+    parts: list[list[int]] = field(default_factory=list)
+    texts: tuple[str, str] = ("", "")
 
     def __len__(self) -> int:
-        return len(self.input_ids) + len(self.labels)
+        read = sum(map(len, self.parts)) if self.parts else len(self.input_ids)
+        return read + len(self.labels)
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Tokenised:
     sources: list[str] = field(default_factory=list)
     long_targets: int = 0  # targets past the limit: cut or dropped
     truncated: int = 0  # rows whose input was cut
+    many_windows: int = 0  # rows left out, since they have more windows than texts are drawn of
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -89,14 +94,24 @@ def tokenise(recipe: Recipe, loaded: Rows, tokenizer: Any) -> Tokenised:
         if long and recipe.data.long_targets == "drop":
             continue
         ids, unread = encoder.input(row)
-        result.truncated += unread > 0
-        result.examples.append(Example(ids, labels))
+        example = Example(ids, labels)
         hidden = None
         if hide and row.get("section"):
             hidden = Example(encoder.input(row, with_section=False)[0], labels)
+        if recipe.policy.samples:
+            for one in filter(None, (example, hidden)):
+                one.parts = encoder.inputs(row, with_section=one is example)
+                one.texts = (row["input"], row["target"])
+            if len(example.parts) > recipe.policy.most_windows:
+                result.many_windows += 1
+                continue
+        result.truncated += unread > 0
+        result.examples.append(example)
         result.hidden.append(hidden)
         result.weights.append(weight)
         result.sources.append(row["source"])
+    if not result.examples and result.many_windows:
+        raise DataError("No training row is left: every input has more windows than most_windows.")
     if not result.examples:
         raise DataError("No training row is left: every target is longer than max_target_tokens.")
     return result
@@ -114,10 +129,10 @@ class Encoder:
         self.max_target_tokens = recipe.max_target_tokens or self.task.decoding.max_new_tokens
         self.ends = answer_ends(tokenizer) if self.causal else [tokenizer.eos_token_id]
 
-    def inputs(self, row: dict[str, Any]) -> list[list[int]]:
+    def inputs(self, row: dict[str, Any], *, with_section: bool = True) -> list[list[int]]:
         """Token ids of the prompts that the engine makes of a row: one, or one a window."""
         parts, _ = parts_of(self.task, row["input"])
-        return [self.input(row | {"input": part})[0] for part in parts]
+        return [self.input(row | {"input": part}, with_section=with_section)[0] for part in parts]
 
     def input(self, row: dict[str, Any], *, with_section: bool = True) -> tuple[list[int], int]:
         """Token ids of a row's prompt, cut as the engine cuts it; and how many were not read."""

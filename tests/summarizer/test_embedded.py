@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from plain_settings import plain_settings, unbroken
@@ -13,12 +11,14 @@ from summarizer.card import _SAMPLES
 from summarizer.generate import Engine
 from summarizer.tasks import TASKS, Decoding, build_prompt
 from summarizer.windows import joined, parts_of
+from tests.warm import run
 
 there = [task for task in TASKS.values() if (ROOT / task.adapter / "adapter_config.json").is_file()]
 pytestmark = pytest.mark.skipif(
     len(there) < len(TASKS), reason="models/ does not hold all three adapters yet"
 )
 GREEDY = Decoding(max_new_tokens=48)
+SHORT = Decoding(max_new_tokens=20)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
 WORDS = Decoding(max_new_tokens=32, lexicon=True, flag=True)
 
@@ -73,9 +73,9 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
 @pytest.mark.parametrize("name", TASKS)
 def test_a_batch_of_all_examples_says_what_single_runs_say(embedded, name):
     rows = examples(TASKS[name], 100)
-    for place, pair in embedded.batch(name, rows, decoding=GREEDY, batch_size=8):
+    for place, pair in embedded.batch(name, rows, decoding=SHORT, batch_size=8):
         row = rows[place]
-        single = embedded.run(name, row["input"], section=row.get("section"), decoding=GREEDY)
+        single = embedded.run(name, row["input"], section=row.get("section"), decoding=SHORT)
         assert (pair.base.text, pair.lora.text) == (single.base.text, single.lora.text)
 
 
@@ -89,13 +89,13 @@ def test_no_output_for_an_example_holds_a_mask_and_each_adapter_changes_its_base
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name):
+def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name, tmp_path):
     """Whatever is favoured: the snippet is plain transformers and peft."""
     card = (ROOT / TASKS[name].adapter / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    (tmp_path / "snippet.py").write_text(snippet)
+    done = run(tmp_path / "snippet.py")
+    assert done.returncode == 0, done.stderr
     section = TASKS[name].sections[0][0] if TASKS[name].sections else None
     pair = embedded.run(name, _SAMPLES[name], section=section)
     assert pair.windows == 1

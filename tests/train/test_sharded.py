@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.warm import Ranks
+
 SCRIPT = """
 import os
 import sys
@@ -67,19 +63,9 @@ def test_a_sharded_model_generates_what_the_whole_one_does(tmp_path, backbones) 
     """By both versions of FSDP, one after the other."""
     script = tmp_path / "sharded.py"
     script.write_text(SCRIPT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-         "--master_addr", "127.0.0.1", "--master_port", str(port), str(script),
-         str(backbones("flan"))],
-        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    out = Ranks(2, script, backbones("flan"), env=os.environ).finished()
     for version in ("1", "2"):
-        assert done.stdout.count(f"the same by version {version}") == 2
+        assert out.count(f"the same by version {version}") == 2
 
 
 # accelerate has FSDP for GPUs alone: here it takes two processes of a CPU for two of those.
@@ -124,39 +110,13 @@ SHARDED = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",
     "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "GLOO_SOCKET_IFNAME": "lo",
 }
 
 
-def launched(folder: Path, path: Path) -> subprocess.Popen:
+def launched(folder: Path, path: Path) -> Ranks:
     script = folder / "launch.py"
     script.write_text(LAUNCH)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-         "--master_addr", "127.0.0.1", "--master_port", str(port), str(script), str(path)],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        env={**os.environ, **SHARDED, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
-def kill(process: subprocess.Popen) -> None:
-    """With its workers, which are of another session."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-
-
-def finished(process: subprocess.Popen) -> str:
-    try:
-        out, err = process.communicate(timeout=400)
-    finally:
-        kill(process)
-    assert process.returncode == 0, err[-30000:]
-    return out
+    return Ranks(2, script, path, env={**os.environ, **SHARDED})
 
 
 @pytest.mark.parametrize(("kind", "killed"), [("flan", True), ("phi3", False)])
@@ -172,13 +132,12 @@ def test_a_sharded_run_has_the_loss_and_the_adapter_of_one_process(
     if killed:
         end = time.monotonic() + 240
         while not list((tmp_path / "runs" / "two").glob("checkpoint-4/trainer_state.json")):
-            assert process.poll() is None, process.stderr.read()[-3000:]
+            assert process.alive(), [one.said() for one in process.processes]
             assert time.monotonic() < end
             time.sleep(0.01)
-        kill(process)
-        process.communicate()
+        process.kill()
         process = launched(tmp_path, path)
-    assert ("Going on from step " in finished(process)) == killed
+    assert ("Going on from step " in process.finished()) == killed
 
     folders = [tmp_path / "models" / name for name in ("one", "two")]
     one, two = (json.loads((folder / "run.json").read_text()) for folder in folders)

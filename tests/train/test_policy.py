@@ -1,0 +1,290 @@
+"""Learning from drawn texts: what a text is worth, how likely it was, and that runs gain by it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from summarizer.copying import CopyBias
+from summarizer.tasks import Decoding
+from tests.train.conftest import radiology_rows, write_rows
+from tests.train.test_run import record, sha256, start, wait_for
+from train.errors import RecipeError
+from train.policy import Drawer
+from train.recipe import Reward, load_recipe
+from train.reward import Judge, advantages
+
+REPORT = "The heart is enlarged. A fracture of the left seventh rib is seen. The lungs are clear."
+TARGET = "1. Cardiomegaly. 2. Fracture of the left seventh rib."
+
+
+# What a text is worth ---------------------------------------------------------------------------
+
+
+def test_the_reference_is_worth_most_and_each_part_counts():
+    judge = Judge(Reward(focus=0.5), "radiology")
+    best = judge(TARGET, TARGET, REPORT)
+    assert best == pytest.approx(0.5 + 0.5 + 0.5 + 0.2)
+    ordered = [
+        TARGET,
+        "Fracture of the left seventh rib.",
+        "Fracture of the left seventh rib. Pneumothorax and empyema.",
+        "No acute cardiopulmonary abnormality.",
+    ]
+    worth = [judge(text, TARGET, REPORT) for text in ordered]
+    assert worth == sorted(worth, reverse=True) and len(set(worth)) == 4
+
+
+def test_only_words_that_nobody_said_are_invented():
+    judge = Judge(Reward(rouge1=0, rougeL=1, told=0, invented=1), "radiology")
+    plain = Judge(Reward(rouge1=0, rougeL=1, told=0, invented=0), "radiology")
+
+    def taken(text: str) -> float:
+        return plain(text, TARGET, REPORT) - judge(text, TARGET, REPORT)
+
+    assert taken("The lungs are clear, the heart is enlarged: cardiomegaly.") == 0
+    assert taken("A rib, and with it, pneumothorax") == pytest.approx(1 / 2)
+    assert taken("") == 0
+
+
+def test_normal_told_as_abnormal_earns_nothing_for_it_and_only_reports_are_asked():
+    reward = Reward(rouge1=0, rougeL=1, told=0.2, invented=0)
+    reports, plain = Judge(reward, "radiology"), Judge(reward, "dialogue")
+    for text, earned in (("Pneumonia.", 0.2), ("No pneumonia.", 0.0)):
+        assert reports(text, "Pneumonia.", "") - plain(text, "Pneumonia.", "") == pytest.approx(
+            earned
+        )
+
+
+def test_silence_is_worth_something_where_nothing_is_to_be_said():
+    judge = Judge(Reward(rouge1=0.5, rougeL=0.5, focus=0.5), "dialogue")
+    assert judge("", "", "Doctor: Hm.") == 1.5 and judge("Hm.", "", "Doctor: Hm.") == 0
+    assert judge("", TARGET, REPORT) == 0
+
+
+def test_a_text_is_held_against_the_row_s_others():
+    better = advantages(torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]]))
+    torch.testing.assert_close(better, torch.tensor([[0.75, -0.75, 0.0], [0.0, 0.0, 0.0]]))
+
+
+# What is drawn ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["t5", "bart"])
+def adapted(request, backbones):
+    """A tiny backbone with an adapter that changes what it says, its tokenizer, two prompts."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(backbones(request.param))
+    model = AutoModelForSeq2SeqLM.from_pretrained(backbones(request.param))
+    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
+    for name, value in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.5)
+    prompts = tokenizer(["The heart is normal in size.", "The lungs are clear."])["input_ids"]
+    return model.eval(), tokenizer, prompts
+
+
+def inputs(prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, prompts))
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in prompts])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in prompts])
+    return ids, mask
+
+
+def plain_distribution(model, tokenizer, prompt, written, decoding, ends) -> torch.Tensor:
+    """What transformers and PEFT alone say comes next, with the biases added by hand."""
+    start = model.config.decoder_start_token_id
+    out = model(
+        input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([[start, *written]])
+    )
+    logits = out.logits[0, -1].double()
+    last = [start, *written][-1]
+    favoured = {b for a, b in zip(prompt, prompt[1:], strict=False) if a == last} - set(ends)
+    logits[list(favoured)] += decoding.copy_bias
+    logits[list(ends)] += decoding.end_bias
+    return logits.softmax(-1)
+
+
+def test_a_text_s_likelihood_is_that_of_its_words_one_by_one(adapted):
+    model, tokenizer, prompts = adapted
+    decoding = Decoding(max_new_tokens=6, copy_bias=2.0, end_bias=1.0)
+    ends = [tokenizer.eos_token_id]
+    drawer = Drawer(model, decoding, tokenizer, ends)
+    copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
+    ids, mask = inputs(prompts, tokenizer.pad_token_id)
+    with torch.no_grad():
+        texts = drawer.draw(ids, mask, copying, 4)
+        found = drawer.likelihoods(ids, mask, copying, texts, 4)
+        for place, text in enumerate(texts):
+            total = 0.0
+            for at, token in enumerate(text):
+                following = plain_distribution(
+                    model, tokenizer, prompts[place // 4], text[:at], decoding, ends
+                )
+                total += math.log(float(following[token]))
+            assert found[place] == pytest.approx(total, rel=1e-3, abs=1e-3)
+    assert len(texts) == 8 and all(1 <= len(text) <= 6 for text in texts)
+    assert all(tokenizer.eos_token_id not in text[:-1] for text in texts)
+
+
+def test_words_are_drawn_as_often_as_they_are_likely(adapted):
+    model, tokenizer, prompts = adapted
+    decoding = Decoding(max_new_tokens=2, copy_bias=2.0, end_bias=1.0)
+    ends = [tokenizer.eos_token_id]
+    drawer = Drawer(model, decoding, tokenizer, ends)
+    copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
+    ids, mask = inputs(prompts, tokenizer.pad_token_id)
+    torch.manual_seed(1)
+    texts = drawer.draw(ids, mask, copying, 3000)
+    for row, prompt in enumerate(prompts):
+        drawn = texts[row * 3000 : (row + 1) * 3000]
+        first = Counter(text[0] for text in drawn)
+        with torch.no_grad():
+            wanted = plain_distribution(model, tokenizer, prompt, [], decoding, ends)
+        for token in wanted.topk(5).indices.tolist():
+            share = float(wanted[token])
+            assert first[token] / 3000 == pytest.approx(
+                share, abs=4 * math.sqrt(share * (1 - share) / 3000) + 1e-3
+            )
+        common = next(token for token, _ in first.most_common() if token not in ends)
+        second = Counter(text[1] for text in drawn if text[0] == common)
+        with torch.no_grad():
+            wanted = plain_distribution(model, tokenizer, prompt, [common], decoding, ends)
+        share, count = float(wanted.max()), sum(second.values())
+        assert second[int(wanted.argmax())] / count == pytest.approx(
+            share, abs=4 * math.sqrt(share * (1 - share) / count) + 1e-3
+        )
+
+
+def test_what_is_drawn_follows_the_adapter_as_it_learns(adapted):
+    """The merged copy is made anew, and the model itself is left as it was."""
+    model, tokenizer, prompts = adapted
+    ends = [tokenizer.eos_token_id]
+    drawer = Drawer(model, Decoding(max_new_tokens=1), tokenizer, ends)
+    copying = CopyBias(prompts, 0.0, frozenset(ends))
+    ids, mask = inputs(prompts, tokenizer.pad_token_id)
+    drawer.draw(ids, mask, copying, 2)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_B" in name:
+                value.mul_(-1)
+    drawer.draw(ids, mask, copying, 2)
+    start_token = torch.full((2, 1), model.config.decoder_start_token_id)
+    with torch.no_grad():
+        given = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": start_token}
+        torch.testing.assert_close(
+            drawer.merged(**given).logits, model(**given).logits, atol=1e-4, rtol=1e-4
+        )
+    for name, value in model.named_parameters():
+        assert torch.equal(value, -before[name] if "lora_B" in name else before[name])
+
+
+# Runs -------------------------------------------------------------------------------------------
+
+DRAWING = {"policy__samples": 4, "training__dropout": 0.0}
+
+
+def losses(folder) -> list[float]:
+    return [entry["loss"] for entry in record(folder)["curve"] if "loss" in entry]
+
+
+def test_a_run_earns_more_as_it_goes_on(tmp_path, train_now, data_dir):
+    """From an adapter that has half learned an answer, draws of it get better."""
+    write_rows(
+        data_dir / "train.jsonl",
+        [row | {"target": "No acute disease."} for row in radiology_rows(40)],
+    )
+    short = {
+        "kind": "t5", "adapter__lora_rank": 16, "adapter__lora_dropout": 0.0,
+        "training__learning_rate": 0.03, "decoding__max_new_tokens": 12,
+    }  # fmt: skip
+    assert train_now(name="begun", training__num_epochs=6, **short)[0] == 0
+    status, out, err = train_now(
+        name="drawn", adapter__init_from=str(tmp_path / "models" / "begun"),
+        training__num_epochs=6, training__lr_scheduler="constant",
+        policy__reward={"rouge1": 1.0, "rougeL": 0.0, "told": 0.0, "invented": 0.0},
+        **short, **DRAWING,
+    )  # fmt: skip
+    assert status == 0, err
+    found = losses(tmp_path / "models" / "drawn")  # minus the reward, which is 1 at most
+    assert len(found) == 30 and all(-1 <= one <= 0 for one in found)
+    assert sum(found[-5:]) / 5 < sum(found[:5]) / 5 - 0.05, found
+    run = record(tmp_path / "models" / "drawn")
+    assert run["recipe"]["policy"]["samples"] == 4 and run["tokens_per_second"] > 0
+    assert run["adapter_sha256"] != record(tmp_path / "models" / "begun")["adapter_sha256"]
+
+
+def test_windows_are_put_together_and_long_inputs_left_out(tmp_path, train_now, data_dir):
+    long = radiology_rows(1, seed=5)[0] | {"input": " ".join(["The liver is small."] * 40)}
+    write_rows(data_dir / "train.jsonl", [*radiology_rows(15), long])
+    status, out, err = train_now(window_words=10, policy__most_windows=4, **DRAWING)
+    assert status == 0, err
+    assert "15 training rows" in out
+    assert "1 training rows have more windows than most_windows 4: left out." in out
+
+
+def test_a_killed_run_ends_with_the_same_adapter(tmp_path, train_now, recipe_file):
+    slowly = {**DRAWING, "training__num_epochs": 2, "training__save_minutes": 0}
+    assert train_now(name="whole", **slowly)[0] == 0
+    path = recipe_file(name="killed", **slowly)
+    process = start(path)
+    wait_for(process, "checkpoint-3/trainer_state.json", tmp_path / "runs" / "killed")
+    process.kill()
+    process.wait()
+    status, out, err = train_now(path=path)
+    assert status == 0, err
+    assert "Going on from step " in out
+    one, other = (
+        sha256(tmp_path / "models" / name / "adapter_model.safetensors")
+        for name in ("whole", "killed")
+    )
+    assert one == other
+
+
+def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recipe_file):
+    """What a recipe could not say yet when a run began was as it is by default."""
+    path = recipe_file(name="old", training__save_minutes=0)
+    process = start(path)
+    runs = tmp_path / "runs" / "old"
+    wait_for(process, "checkpoint-2/trainer_state.json", runs)
+    process.kill()
+    process.wait()
+    held = json.loads((runs / "recipe.json").read_text())
+    assert held["policy.samples"] == 0
+    held = {key: value for key, value in held.items() if not key.startswith("policy.")}
+    (runs / "recipe.json").write_text(json.dumps(held))
+    status, out, err = train_now(path=path)
+    assert status == 0, err
+    assert "Going on from step " in out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"policy.samples": 1}, "policy.samples must be 0, or at least 2"),
+        ({"policy.samples": -1}, "policy.samples must be 0, or at least 2"),
+        ({"policy.most_windows": 0}, "policy.most_windows must be at least 1"),
+        ({"policy.reward.invented": -0.1}, "policy.reward.invented must not be below 0"),
+        ({"policy.reward.rouge1": 0, "policy.reward.rougeL": 0}, "policy.reward needs a share"),
+        ({"adapter.use_dora": True}, "policy.samples and use_dora exclude each other"),
+        ({"adapter.method": "full", "adapter.init_from": None}, "policy.samples needs method"),
+        ({"distillation.teachers": ["models/radiology"]}, "distillation.teachers exclude"),
+    ],
+)
+def test_policies_that_cannot_be_are_refused(wrong, sentence):
+    given = {"policy.samples": 4, "adapter.use_rslora": False, "adapter.mixed": {}, **wrong}
+    with pytest.raises(RecipeError, match=sentence):
+        load_recipe("radiology", given)
+
+
+def test_a_causal_model_draws_nothing():
+    with pytest.raises(RecipeError, match="policy.samples needs architecture: seq2seq"):
+        load_recipe("radiology-mediphi-qlora", {"policy.samples": 4})

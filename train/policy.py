@@ -1,0 +1,259 @@
+"""Learning from what the adapter itself writes: texts are drawn, judged, and made likelier or not.
+
+Cross-entropy teaches the next word of a reference, given the reference's words; what is scored and
+read is what the model writes by itself. A small model learns by it to begin sentences as clinicians
+do and to end them with what it has seen most often. So a recipe with `policy` goes on from an
+adapter thus: of each row several texts are drawn as the decoding has it (windows put together, the
+flag kept, copying and the end mark with their biases), each has its reward (train.reward), and the
+gradient makes those likelier that are better than the row's others (Williams 1992, "Simple
+statistical gradient-following algorithms for connectionist reinforcement learning"; Paulus et al.
+2018, "A deep reinforced model for abstractive summarization", arXiv:1705.04304, reward ROUGE
+likewise).
+
+The lexicon and the ban on repeated words do not bind what is drawn: no reference has a word that
+does not exist, so the reward speaks against it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from summarizer.copying import CopyBias
+from summarizer.flag import FlagKept
+from summarizer.tasks import Decoding, get_task
+from summarizer.windows import joined
+from train.reward import Judge, advantages
+from train.tokens import IGNORED, Example, padded
+from train.trainer import AdapterTrainer
+
+LEFT = 0.8  # of the texts that are being written: with less left, the others go out of the batch
+CHUNKS = 3  # drawn texts of similar length are read together, so that little is padding
+
+
+class PolicyCollator:
+    """Bundles of one example -> input_ids, attention_mask (W, T) of all their windows, labels
+    (B, U), and the examples themselves."""
+
+    def __init__(self, pad_token_id: int) -> None:
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, bundles: list[list[Example]]) -> dict[str, Any]:
+        examples = [example for (example,) in bundles]
+        parts = [part for example in examples for part in example.parts]
+        return {
+            "input_ids": padded(parts, self.pad_token_id),
+            "attention_mask": padded([[1] * len(part) for part in parts], 0),
+            "labels": padded([example.labels for example in examples], IGNORED),
+            "examples": examples,
+        }
+
+
+class Drawer:
+    """Draws texts from an encoder-decoder with a LoRA adapter, and tells how likely they were.
+
+    Args:
+        model: PEFT's, in training.
+        decoding: its biases, its flag and its limit hold for what is drawn.
+        tokenizer: the backbone's, for the flag.
+        ends: end marks.
+    """
+
+    def __init__(self, model: Any, decoding: Decoding, tokenizer: Any, ends: Sequence[int]) -> None:
+        self.adapted = model.get_base_model()
+        self.decoding, self.ends = decoding, list(ends)
+        self.start = self.adapted.config.decoder_start_token_id
+        self.pad = tokenizer.pad_token_id
+        self.flag = FlagKept(tokenizer) if decoding.flag else None
+        # Without the adapter's own products, half the work of writing: a copy of the model into
+        # whose weights the adapter is merged anew before texts are drawn.
+        self.merged = copy.deepcopy(self.adapted).eval().requires_grad_(False)
+        self._layers = []
+        for name, layer in list(self.merged.named_modules()):
+            if hasattr(layer, "base_layer"):
+                parent, _, own = name.rpartition(".")
+                setattr(self.merged.get_submodule(parent), own, layer.base_layer)
+                self._layers.append((layer.base_layer, self.adapted.get_submodule(name)))
+
+    @torch.no_grad()
+    def draw(self, ids: Any, mask: Any, copying: CopyBias, samples: int) -> list[list[int]]:
+        """`samples` texts of each row as tokens, end marks included; those of a row stand together.
+
+        Args:
+            ids, mask: of the prompts, (rows, T).
+            copying: the prompts'.
+        """
+        for plain, layer in self._layers:
+            change = sum(layer.get_delta_weight(name) for name in layer.active_adapters)
+            plain.weight.copy_(layer.base_layer.weight + change)
+        encoded = self.merged.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        encoded, mask = (one.repeat_interleave(samples, 0) for one in (encoded, mask))
+        texts: list[list[int]] = [[] for _ in range(len(mask))]
+        rows = list(range(len(texts)))
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        last = torch.full((len(rows), 1), self.start, device=ids.device)
+        for step in range(self.decoding.max_new_tokens):
+            logits = self.merged(
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+                attention_mask=mask,
+                decoder_input_ids=last,
+                past_key_values=cache,
+            ).logits[:, -1]
+            befores = last[:, 0].tolist()
+            logits = self._biased(
+                logits.float(), copying, [row // samples for row in rows], befores
+            )
+            if self.flag is not None:
+                written = [
+                    [self.start, *texts[row], *[self.pad] * (step - len(texts[row]))]
+                    for row in rows
+                ]
+                logits = self.flag(torch.tensor(written, device=ids.device), logits)
+            # One number for each row, and where it falls: much cheaper than one for each token.
+            reached = logits.softmax(-1).cumsum(-1)
+            drawn = torch.rand(len(rows), 1, device=ids.device) * reached[:, -1:]
+            last = torch.searchsorted(reached, drawn, right=True)
+            last = last.clamp_(max=reached.shape[1] - 1)
+            for row, token in zip(rows, last[:, 0].tolist(), strict=True):
+                if not self._ended(texts[row]):
+                    texts[row].append(token)
+            left = [place for place, row in enumerate(rows) if not self._ended(texts[row])]
+            if not left:
+                break
+            if len(left) < LEFT * len(rows):
+                rows = [rows[place] for place in left]
+                chosen = torch.tensor(left, device=ids.device)
+                last, encoded, mask = last[chosen], encoded[chosen], mask[chosen]
+                cache.batch_select_indices(chosen)
+        return texts
+
+    def likelihoods(
+        self, ids: Any, mask: Any, copying: CopyBias, texts: Sequence[list[int]], samples: int
+    ) -> Any:
+        """The logarithm of how likely each text was to be drawn, with its gradient: (texts,)."""
+        encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        size = -(-len(order) // CHUNKS)
+        found = []
+        for at in range(0, len(order), size):
+            places = order[at : at + size]
+            rows = [place // samples for place in places]
+            width = max(len(texts[place]) for place in places)
+            tokens = torch.tensor(
+                [texts[place] + [IGNORED] * (width - len(texts[place])) for place in places],
+                device=ids.device,
+            )
+            written = tokens != IGNORED
+            shifted = tokens.masked_fill(~written, self.pad).roll(1, 1)
+            shifted[:, 0] = self.start
+            given = torch.tensor(rows, device=ids.device)
+            logits = self.adapted(
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoded[given]),
+                attention_mask=mask[given],
+                decoder_input_ids=shifted,
+                use_cache=False,
+            ).logits[written]
+            of_rows = [row for row, place in zip(rows, places, strict=True) for _ in texts[place]]
+            logits = self._biased(logits.float(), copying, of_rows, shifted[written].tolist())
+            lost = torch.nn.functional.cross_entropy(logits, tokens[written], reduction="none")
+            found.append(
+                -torch.zeros(tokens.shape, device=ids.device).masked_scatter(written, lost)
+            )
+        likely = torch.cat([one.sum(1) for one in found])
+        back = torch.empty(len(order), dtype=torch.long, device=ids.device)
+        back[torch.tensor(order, device=ids.device)] = torch.arange(len(order), device=ids.device)
+        return likely[back]
+
+    def _ended(self, text: list[int]) -> bool:
+        return bool(text) and text[-1] in self.ends
+
+    def _biased(
+        self, logits: Any, copying: CopyBias, rows: Sequence[int], befores: Sequence[int]
+    ) -> Any:
+        """Logits (N, vocabulary) with the decoding's biases, behind the token `befores` each."""
+        if self.decoding.end_bias:
+            bias = torch.zeros(logits.shape[1], device=logits.device)
+            bias[self.ends] = self.decoding.end_bias
+            logits = logits + bias
+        return copying.favour(logits, rows, befores) if self.decoding.copy_bias else logits
+
+
+class PolicyTrainer(AdapterTrainer):
+    """An AdapterTrainer whose training loss is minus the mean reward of what it draws.
+
+    Validation, choice and checkpoints are AdapterTrainer's; so is the validation loss.
+    """
+
+    def __init__(self, recipe: Any, model: Any, tokenizer: Any, *rest: Any) -> None:
+        super().__init__(recipe, model, tokenizer, *rest)
+        self.validation_collator, self.data_collator = (
+            self.data_collator,
+            PolicyCollator(tokenizer.pad_token_id),
+        )
+        self.by_rows = True  # a step's loss is the mean of its rows
+        self.judge = Judge(recipe.policy.reward, recipe.task)
+        self.style = get_task(recipe.task).output_style
+        self.decoding = Decoding.from_dict({**vars(recipe.decoding), "num_beams": 1})
+        self.drawer = Drawer(model, self.decoding, tokenizer, self._stops())
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Minus the rewards' mean in value, the policy gradient's in gradient: () float32."""
+        if "examples" not in inputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        examples, samples = inputs["examples"], self.recipe.policy.samples
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        parts = [part for example in examples for part in example.parts]
+        copying = CopyBias(parts, self.decoding.copy_bias, frozenset(self.drawer.ends))
+        drawn = self.drawer.draw(ids, mask, copying, samples)
+        self._tokens = self._tokens + sum(map(len, drawn))
+        rewards = torch.tensor(self._rewards(examples, drawn), device=ids.device)
+        likely = self.drawer.likelihoods(ids, mask, copying, drawn, samples)
+        owners = torch.tensor(
+            [row for row, example in enumerate(examples) for _ in example.parts], device=ids.device
+        )
+        better = advantages(rewards)[owners]  # each window answers for the whole text
+        gradient = -(better * likely.view(len(parts), samples)).sum() / samples
+        value = -rewards.mean(1).sum()
+        loss = gradient + (value - gradient).detach()
+        return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)
+
+    def _rewards(self, examples: list[Example], drawn: list[list[int]]) -> list[list[float]]:
+        """Of each row, the reward of each of its drawn texts, windows put together."""
+        samples = self.recipe.policy.samples
+        texts = [
+            one.strip() for one in self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
+        ]
+        rewards, first = [], 0
+        for example in examples:
+            windows = texts[first * samples : (first + len(example.parts)) * samples]
+            first += len(example.parts)
+            source, target = example.texts
+            rewards.append(
+                [
+                    self.judge(joined(windows[number::samples], self.style), target, source)
+                    for number in range(samples)
+                ]
+            )
+        return rewards
+
+    def validation_loss(self) -> float:
+        collator, self.data_collator = self.data_collator, self.validation_collator
+        try:
+            return super().validation_loss()
+        finally:
+            self.data_collator = collator
+
+    def _real_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
+        """Tokens read; those drawn are counted where they are."""
+        return inputs["attention_mask"].sum()
