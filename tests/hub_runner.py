@@ -198,6 +198,13 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
         constants.HF_TOKEN_PATH = os.path.join(home, "token")
         constants.HF_STORED_TOKENS_PATH = os.path.join(home, "stored_tokens")
         constants.HF_XET_CACHE = os.path.join(home, "xet")
+        if "datasets" in sys.modules:  # transformers.trainer has loaded it
+            from datasets import config
+
+            config.HF_CACHE_HOME = config.HF_DATASETS_CACHE = Path(home) / "datasets"
+            config.HF_MODULES_CACHE = os.path.join(home, "modules")
+            config.DOWNLOADED_DATASETS_PATH = config.HF_DATASETS_CACHE / "downloads"
+            config.EXTRACTED_DATASETS_PATH = config.DOWNLOADED_DATASETS_PATH / "extracted"
     if values.get("HF_ENDPOINT"):
         constants.ENDPOINT = str(values["HF_ENDPOINT"])
         constants.HUGGINGFACE_CO_URL_TEMPLATE = (

@@ -19,6 +19,7 @@ EMBEDDED = {
     "radiology-second",
     "radiology-third",
     "radiology-fourth",
+    "radiology-fifth",
     "radiology",
     "dialogue-start",
     "dialogue-second",
