@@ -25,10 +25,11 @@ help:
 app: $(APP_READY)
 	@exec $(VENV)/bin/python app.py
 
-# One thread a process: two workers with two threads each on two cores are many times slower.
+# One thread a process: workers with two threads each on two cores are many times slower. A third
+# worker, since tests that wait for a browser or another process leave a core idle.
 test: $(TEST_READY)
 	@CHROME="$$($(VENV)/bin/python tests/page/chromium.py)" && export CHROME && \
-		OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+		OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(TEST_READY)
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check
