@@ -210,7 +210,8 @@ def training(record: Record) -> str:
     recipe = _set_values({**record.recipe, **{key: run.get(key) for key in _BESIDE_THE_RECIPE}})
     if recipe:
         parts += ["The recipe, resolved:", fence("yaml", _yaml(recipe))]
-    curve = _curve_tables(run.get("curve") or [])
+    drawn = (record.recipe.get("policy") or {}).get("samples")
+    curve = _curve_tables(run.get("curve") or [], drawn=bool(drawn))
     if curve:
         parts += [
             "### Training curve",
@@ -241,17 +242,23 @@ def _set_values(value: Any) -> Any:
     return {key: item for key, item in kept.items() if item not in (None, {}, [], "")}
 
 
-def _curve_tables(curve: Sequence[Mapping[str, Any]]) -> str:
-    """The training loss and the validation's figures by step, evenly thinned out."""
+def _curve_tables(curve: Sequence[Mapping[str, Any]], *, drawn: bool = False) -> str:
+    """The training loss and the validation's figures by step, evenly thinned out.
+
+    drawn: whether the loss is that of texts that the model drew.
+    """
     training = [{k: v for k, v in p.items() if k in ("step", "epoch", "loss")} for p in curve]
     validation = [
         {k: v for k, v in p.items() if k in ("step", "epoch") or k.startswith("eval_")}
         for p in curve
     ]
     parts = []
-    for words, points in (("While training:", training), ("On validation:", validation)):
-        drawn = _curve_table([point for point in points if set(point) - {"step", "epoch"}])
-        parts += [words, drawn] if drawn else []
+    trained = "While training"
+    if drawn:
+        trained += " (minus the mean reward of the texts that were drawn, `policy` in the recipe)"
+    for words, points in ((f"{trained}:", training), ("On validation:", validation)):
+        rows = _curve_table([point for point in points if set(point) - {"step", "epoch"}])
+        parts += [words, rows] if rows else []
     return join(parts) if parts else ""
 
 

@@ -28,6 +28,7 @@ from summarizer.copying import CopyBias
 from summarizer.flag import FlagKept
 from summarizer.tasks import Decoding, get_task
 from summarizer.windows import joined
+from train.errors import RunError
 from train.reward import Judge, advantages
 from train.tokens import IGNORED, Example, padded
 from train.trainer import AdapterTrainer
@@ -186,11 +187,18 @@ class Drawer:
 class PolicyTrainer(AdapterTrainer):
     """An AdapterTrainer whose training loss is minus the mean reward of what it draws.
 
-    Validation, choice and checkpoints are AdapterTrainer's; so is the validation loss.
+    Validation, choice and checkpoints are AdapterTrainer's; so is the validation loss. Raises
+    RunError where several processes train together: texts are drawn and read past the wrapper that
+    would bring their gradients together.
     """
 
     def __init__(self, recipe: Any, model: Any, tokenizer: Any, *rest: Any) -> None:
         super().__init__(recipe, model, tokenizer, *rest)
+        if self.args.world_size > 1:
+            raise RunError(
+                "policy.samples trains in one process: start it with python -m train.run, without "
+                "accelerate launch."
+            )
         self.validation_collator, self.data_collator = (
             self.data_collator,
             PolicyCollator(tokenizer.pad_token_id),

@@ -105,15 +105,17 @@ def draw_curve(curve: list[dict[str, Any]], recipe: Recipe, path: Path) -> None:
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    drawn = bool(recipe.policy.samples)
+    trained = "minus the reward of drawn texts" if drawn else "training loss"
     for key, label, color in (
-        ("loss", "training loss", "#9aa5b1"),
+        ("loss", trained, "#9aa5b1"),
         ("eval_loss", "validation loss", "#1f6feb"),
     ):
         points = [(entry["step"], entry[key]) for entry in curve if key in entry]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, color=color)
     axes.set_xlabel("step")
-    axes.set_ylabel("cross-entropy of an answer token")
+    axes.set_ylabel("cross-entropy of an answer token" + ("; minus the reward" if drawn else ""))
     metric = recipe.evaluation.metric
     points = [
         (entry["step"], entry[f"eval_{metric}"]) for entry in curve if f"eval_{metric}" in entry

@@ -152,6 +152,14 @@ def test_the_curve_has_its_first_and_last_point_and_its_picture(adapter: Path) -
     assert "![Training curve](curve.png)" in text
 
 
+def test_a_loss_that_is_of_drawn_texts_is_said_to_be(adapter: Path) -> None:
+    record = json.loads((adapter / "run.json").read_text())
+    assert "While training:" in card(adapter)
+    record["recipe"]["policy"] = {"samples": 4}
+    (adapter / "run.json").write_text(json.dumps(record))
+    assert "While training (minus the mean reward of the texts that were drawn" in card(adapter)
+
+
 def test_the_same_files_give_the_same_card(adapter: Path) -> None:
     assert card(adapter) == card(adapter)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 
 import pytest
@@ -13,6 +14,7 @@ from summarizer.copying import CopyBias
 from summarizer.tasks import Decoding
 from tests.train.conftest import radiology_rows, write_rows
 from tests.train.test_run import record, sha256, start, wait_for
+from tests.warm import Ranks
 from train.errors import RecipeError
 from train.policy import Drawer
 from train.recipe import Reward, load_recipe
@@ -247,6 +249,15 @@ def test_a_killed_run_ends_with_the_same_adapter(tmp_path, train_now, recipe_fil
         for name in ("whole", "killed")
     )
     assert one == other
+
+
+def test_several_processes_are_refused(recipe_file):
+    env = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    ranks = Ranks(2, "train.run", recipe_file(**DRAWING), env=env)
+    for process in ranks.processes:
+        assert process.wait(120) == 1
+        out, err = process.said()
+        assert "policy.samples trains in one process" in err and "Traceback" not in err
 
 
 def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recipe_file):
