@@ -284,7 +284,10 @@ def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recip
         ({"policy.samples": -1}, "policy.samples must be 0, or at least 2"),
         ({"policy.most_windows": 0}, "policy.most_windows must be at least 1"),
         ({"policy.reward.invented": -0.1}, "policy.reward.invented must not be below 0"),
-        ({"policy.reward.rouge1": 0, "policy.reward.rougeL": 0}, "policy.reward needs a share"),
+        (
+            {f"policy.reward.{name}": 0 for name in ("rouge1", "rouge2", "rougeL", "focus")},
+            "policy.reward needs a share",
+        ),
         ({"adapter.use_dora": True}, "policy.samples and use_dora exclude each other"),
         ({"adapter.method": "full", "adapter.init_from": None}, "policy.samples needs method"),
         ({"distillation.teachers": ["models/radiology"]}, "distillation.teachers exclude"),
