@@ -19,18 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_LIBRARIES = [
-    "torch",
-    "transformers.models.t5.modeling_t5",
-    "peft",
-    "gradio",
-    "accelerate",
-    "matplotlib.figure",
-    "pandas",
-    "rouge_score.rouge_scorer",
-    "torch.utils.tensorboard",
-    "transformers.trainer",
-]
+# What training and scoring load besides the models.
+TRAINING = (
+    "accelerate", "matplotlib.figure", "pandas", "rouge_score.rouge_scorer",
+    "torch.utils.tensorboard", "transformers.trainer",
+)  # fmt: skip
+_LIBRARIES = ["torch", "transformers.models.t5.modeling_t5", "peft", "gradio", *TRAINING]
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(_LIBRARIES)
 

@@ -26,7 +26,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from summarizer.copying import CopyBias
 from summarizer.flag import FlagKept
-from summarizer.tasks import Decoding, get_task
+from summarizer.tasks import Decoding
 from summarizer.windows import joined
 from train.errors import RunError
 from train.reward import Judge, advantages
@@ -166,9 +166,7 @@ class Drawer:
                 -torch.zeros(tokens.shape, device=ids.device).masked_scatter(written, lost)
             )
         likely = torch.cat([one.sum(1) for one in found])
-        back = torch.empty(len(order), dtype=torch.long, device=ids.device)
-        back[torch.tensor(order, device=ids.device)] = torch.arange(len(order), device=ids.device)
-        return likely[back]
+        return likely[torch.tensor(order, device=ids.device).argsort()]
 
     def _ended(self, text: list[int]) -> bool:
         return bool(text) and text[-1] in self.ends
@@ -199,14 +197,9 @@ class PolicyTrainer(AdapterTrainer):
                 "policy.samples trains in one process: start it with python -m train.run, without "
                 "accelerate launch."
             )
-        self.validation_collator, self.data_collator = (
-            self.data_collator,
-            PolicyCollator(tokenizer.pad_token_id),
-        )
+        self.data_collator = PolicyCollator(tokenizer.pad_token_id)
         self.by_rows = True  # a step's loss is the mean of its rows
         self.judge = Judge(recipe.policy.reward, recipe.task)
-        self.style = get_task(recipe.task).output_style
-        self.decoding = Decoding.from_dict({**vars(recipe.decoding), "num_beams": 1})
         self.drawer = Drawer(model, self.decoding, tokenizer, self._stops())
 
     def compute_loss(
@@ -254,13 +247,6 @@ class PolicyTrainer(AdapterTrainer):
                 ]
             )
         return rewards
-
-    def validation_loss(self) -> float:
-        collator, self.data_collator = self.data_collator, self.validation_collator
-        try:
-            return super().validation_loss()
-        finally:
-            self.data_collator = collator
 
     def _real_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Tokens read; those drawn are counted where they are."""

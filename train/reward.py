@@ -14,8 +14,7 @@ from eval.clinical import FUNCTION_WORDS, focus_kept, focus_words
 from eval.rouge import tokenize
 from summarizer.findings import tells_abnormality
 from train.recipe import Reward
-
-ROUGE = ("rouge1", "rouge2", "rougeL")
+from train.selection import ROUGE
 
 
 class Judge:

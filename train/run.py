@@ -249,11 +249,12 @@ def open_run_dir(
         if fresh:
             shutil.rmtree(run_dir, ignore_errors=True)
         elif record.is_file():
-            # what a recipe could not say yet when it was written was as it is by default
-            default = _identity(Recipe(recipe.name, recipe.task))
-            held = default | json.loads(record.read_text(encoding="utf-8"))
-            if "data.data_dir" in held and not any(" file " in key for key in held):
-                held |= data  # written before files were recorded
+            held = json.loads(record.read_text(encoding="utf-8"))
+            if "data.data_dir" in held:
+                # what a recipe could not say yet when it was written was as it is by default
+                held = _identity(Recipe(recipe.name, recipe.task)) | held
+                if not any(" file " in key for key in held):
+                    held |= data  # written before files were recorded
             keys = held.keys() | wanted.keys()
             different = sorted(key for key in keys if held.get(key) != wanted.get(key))
             if different == ["training.num_epochs"] and any(run_dir.glob("checkpoint-*")):

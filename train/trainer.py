@@ -78,12 +78,15 @@ class AdapterTrainer(Trainer):
             1, round(recipe.evaluation.every_epochs * self.plan.steps_per_epoch)
         )
         self.bar = _Bar(self, arguments)
+        self.answers = (  # what a loss of answers is of
+            CausalCollator(tokenizer.pad_token_id)
+            if self.causal
+            else Seq2SeqCollator(tokenizer.pad_token_id, model.config.decoder_start_token_id)
+        )
         super().__init__(
             model=model,
             args=arguments,
-            data_collator=CausalCollator(tokenizer.pad_token_id)
-            if self.causal
-            else Seq2SeqCollator(tokenizer.pad_token_id, model.config.decoder_start_token_id),
+            data_collator=self.answers,
             train_dataset=data,
             eval_dataset=validation.rows,
             callbacks=[_Watch(self), self.bar, *_loggers(recipe, run_dir, arguments)],
@@ -97,6 +100,9 @@ class AdapterTrainer(Trainer):
         self.ends = encoder.ends
         self.flags = None if encoder.flags is None else torch.tensor(encoder.flags)
         self.by_rows = recipe.training.loss_average == "rows"
+        # one beam: the final choice of beams is train.decoding's
+        self.decoding = Decoding.from_dict({**asdict(recipe.decoding), "num_beams": 1})
+        self.style = get_task(recipe.task).output_style
         self.lexicon = (
             read_lexicon(Path(tokenizer.name_or_path), tokenizer)
             if recipe.decoding.lexicon
@@ -282,16 +288,14 @@ class AdapterTrainer(Trainer):
                 prompts,
                 causal=self.causal,
                 batch_size=recipe.evaluation.batch_size,
-                # greedy: the final choice of beams is train.decoding's
-                decoding=Decoding.from_dict({**asdict(recipe.decoding), "num_beams": 1}),
+                decoding=self.decoding,
                 ends=self._stops(),
                 lexicon=self.lexicon,
                 use_cache=True,
                 synced_gpus=self.is_fsdp_enabled,
             )
         told = iter(texts)
-        style = get_task(recipe.task).output_style
-        whole = [joined([next(told) for _ in parts], style) for _, parts in share]
+        whole = [joined([next(told) for _ in parts], self.style) for _, parts in share]
         found = selection.score([row["target"] for row, _ in share], whole)
         sources = [row["source"] for row, _ in share]
         pairs = self._gathered(list(zip(sources, found, strict=True)))
@@ -324,7 +328,7 @@ class AdapterTrainer(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             for start in range(0, len(examples), size):
                 bundles = [[example] for example in examples[start : start + size]]
-                batch = self._prepare_inputs(self.data_collator(bundles))
+                batch = self._prepare_inputs(self.answers(bundles))
                 count = int((batch["labels"] != IGNORED).sum())
                 total += float(self.compute_loss(self.model, batch)) * count
                 tokens += count

@@ -93,11 +93,14 @@ def adapted(request, backbones):
     return model.eval(), tokenizer, prompts
 
 
-def inputs(prompts: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(map(len, prompts))
-    ids = torch.tensor([row + [pad] * (width - len(row)) for row in prompts])
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in prompts])
-    return ids, mask
+def drawing(adapted, decoding: Decoding):
+    """A drawer, what it is given of the two prompts, and the end marks."""
+    model, tokenizer, prompts = adapted
+    ends = [tokenizer.eos_token_id]
+    batch = tokenizer.pad({"input_ids": prompts}, return_tensors="pt")
+    copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
+    drawer = Drawer(model, decoding, tokenizer, ends)
+    return drawer, (batch["input_ids"], batch["attention_mask"], copying), ends
 
 
 def plain_distribution(model, tokenizer, prompt, written, decoding, ends) -> torch.Tensor:
@@ -117,13 +120,10 @@ def plain_distribution(model, tokenizer, prompt, written, decoding, ends) -> tor
 def test_a_text_s_likelihood_is_that_of_its_words_one_by_one(adapted):
     model, tokenizer, prompts = adapted
     decoding = Decoding(max_new_tokens=6, copy_bias=2.0, end_bias=1.0)
-    ends = [tokenizer.eos_token_id]
-    drawer = Drawer(model, decoding, tokenizer, ends)
-    copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
-    ids, mask = inputs(prompts, tokenizer.pad_token_id)
+    drawer, given, ends = drawing(adapted, decoding)
     with torch.no_grad():
-        texts = drawer.draw(ids, mask, copying, 4)
-        found = drawer.likelihoods(ids, mask, copying, texts, 4)
+        texts = drawer.draw(*given, 4)
+        found = drawer.likelihoods(*given, texts, 4)
         for place, text in enumerate(texts):
             total = 0.0
             for at, token in enumerate(text):
@@ -139,12 +139,9 @@ def test_a_text_s_likelihood_is_that_of_its_words_one_by_one(adapted):
 def test_words_are_drawn_as_often_as_they_are_likely(adapted):
     model, tokenizer, prompts = adapted
     decoding = Decoding(max_new_tokens=2, copy_bias=2.0, end_bias=1.0)
-    ends = [tokenizer.eos_token_id]
-    drawer = Drawer(model, decoding, tokenizer, ends)
-    copying = CopyBias(prompts, decoding.copy_bias, frozenset(ends))
-    ids, mask = inputs(prompts, tokenizer.pad_token_id)
+    drawer, given, ends = drawing(adapted, decoding)
     torch.manual_seed(1)
-    texts = drawer.draw(ids, mask, copying, 3000)
+    texts = drawer.draw(*given, 3000)
     for row, prompt in enumerate(prompts):
         drawn = texts[row * 3000 : (row + 1) * 3000]
         first = Counter(text[0] for text in drawn)
@@ -168,22 +165,20 @@ def test_words_are_drawn_as_often_as_they_are_likely(adapted):
 def test_what_is_drawn_follows_the_adapter_as_it_learns(adapted):
     """The merged copy is made anew, and the model itself is left as it was."""
     model, tokenizer, prompts = adapted
-    ends = [tokenizer.eos_token_id]
-    drawer = Drawer(model, Decoding(max_new_tokens=1), tokenizer, ends)
-    copying = CopyBias(prompts, 0.0, frozenset(ends))
-    ids, mask = inputs(prompts, tokenizer.pad_token_id)
-    drawer.draw(ids, mask, copying, 2)
+    drawer, given, _ = drawing(adapted, Decoding(max_new_tokens=1))
+    drawer.draw(*given, 2)
     before = {name: value.clone() for name, value in model.named_parameters()}
     with torch.no_grad():
         for name, value in model.named_parameters():
             if "lora_B" in name:
                 value.mul_(-1)
-    drawer.draw(ids, mask, copying, 2)
+    drawer.draw(*given, 2)
     start_token = torch.full((2, 1), model.config.decoder_start_token_id)
     with torch.no_grad():
-        given = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": start_token}
+        ids, mask, _ = given
+        asked = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": start_token}
         torch.testing.assert_close(
-            drawer.merged(**given).logits, model(**given).logits, atol=1e-4, rtol=1e-4
+            drawer.merged(**asked).logits, model(**asked).logits, atol=1e-4, rtol=1e-4
         )
     for name, value in model.named_parameters():
         assert torch.equal(value, -before[name] if "lora_B" in name else before[name])
