@@ -37,15 +37,22 @@ def rouge(outputs: Sequence[str], references: Sequence[str]) -> dict[str, np.nda
 
 def rouge_row(output: str, reference: str) -> tuple[float, float, float, float]:
     """ROUGE-1, -2, -L, -Lsum of one output, F-measure x100."""
-    tokens, ref_tokens = tokenize(output), tokenize(reference)
     lines = [tokenize(line) for line in sentence_lines(output)]
     ref_lines = [tokenize(line) for line in sentence_lines(reference)]
     return (
-        100 * _ngram_f(tokens, ref_tokens, 1),
-        100 * _ngram_f(tokens, ref_tokens, 2),
-        100 * _f(lcs_length(ref_tokens, tokens), len(tokens), len(ref_tokens)),
+        100 * f_measure("rouge1", output, reference),
+        100 * f_measure("rouge2", output, reference),
+        100 * f_measure("rougeL", output, reference),
         100 * _summary_f(lines, ref_lines),
     )
+
+
+def f_measure(name: str, output: str, reference: str) -> float:
+    """`rouge1`, `rouge2` or `rougeL` of one output, 0 to 1."""
+    tokens, ref_tokens = tokenize(output), tokenize(reference)
+    if name == "rougeL":
+        return _f(lcs_length(ref_tokens, tokens), len(tokens), len(ref_tokens))
+    return _ngram_f(tokens, ref_tokens, {"rouge1": 1, "rouge2": 2}[name])
 
 
 def sentence_lines(text: str) -> list[str]:

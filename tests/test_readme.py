@@ -83,11 +83,14 @@ def test_the_wordings_and_the_held_out_texts_are_as_many_as_are_told():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     count = sum(1 for path in files("wordings") for _ in templates(path))
     assert f"in the last {count:,} of them (`wordings-*.txt`)" in text
-    reports, talks = (
+    reports, talks, messages = (
         len((ROOT / f"train/held_out/{task}.jsonl").read_text(encoding="utf-8").splitlines())
-        for task in ("radiology", "dialogue")
+        for task in ("radiology", "dialogue", "question")
     )
-    assert f"In `train/held_out` are {reports} reports and {talks} conversations" in text
+    held = (
+        f"In `train/held_out` are {reports} reports, {talks} conversations and {messages} messages"
+    )
+    assert held in text
 
 
 def test_the_phrases_and_the_answers_are_as_many_as_are_told():

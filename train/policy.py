@@ -17,6 +17,8 @@ does not exist, so the reward speaks against it.
 from __future__ import annotations
 
 import copy
+import functools
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,12 +31,13 @@ from summarizer.flag import FlagKept
 from summarizer.tasks import Decoding
 from summarizer.windows import joined
 from train.errors import RunError
-from train.reward import Judge, advantages
+from train.reward import Judge, advantages, window_advantages
 from train.tokens import IGNORED, Example, padded
 from train.trainer import AdapterTrainer
 
 LEFT = 0.8  # of the texts that are being written: with less left, the others go out of the batch
 CHUNKS = 3  # drawn texts of similar length are read together, so that little is padding
+ROUNDING = 1e-9  # an advantage no larger is none
 
 
 class PolicyCollator:
@@ -134,16 +137,28 @@ class Drawer:
         return texts
 
     def likelihoods(
-        self, ids: Any, mask: Any, copying: CopyBias, texts: Sequence[list[int]], samples: int
+        self,
+        ids: Any,
+        mask: Any,
+        copying: CopyBias,
+        texts: Sequence[list[int]],
+        owners: Sequence[int],
     ) -> Any:
-        """The logarithm of how likely each text was to be drawn, with its gradient: (texts,)."""
+        """The logarithm of how likely each text was to be drawn, with its gradient: (texts,).
+
+        Args:
+            ids, mask, copying: as `draw`'s.
+            owners: the row that each text was drawn of.
+        """
+        read = sorted(set(owners))  # rows of which no text is asked for are not read
+        places_of = {row: place for place, row in enumerate(read)}
+        ids, mask = ids[read], mask[read]
         encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         size = -(-len(order) // CHUNKS)
         found = []
         for at in range(0, len(order), size):
             places = order[at : at + size]
-            rows = [place // samples for place in places]
             width = max(len(texts[place]) for place in places)
             tokens = torch.tensor(
                 [texts[place] + [IGNORED] * (width - len(texts[place])) for place in places],
@@ -152,14 +167,14 @@ class Drawer:
             written = tokens != IGNORED
             shifted = tokens.masked_fill(~written, self.pad).roll(1, 1)
             shifted[:, 0] = self.start
-            given = torch.tensor(rows, device=ids.device)
+            given = torch.tensor([places_of[owners[place]] for place in places], device=ids.device)
             logits = self.adapted(
                 encoder_outputs=BaseModelOutput(last_hidden_state=encoded[given]),
                 attention_mask=mask[given],
                 decoder_input_ids=shifted,
                 use_cache=False,
             ).logits[written]
-            of_rows = [row for row, place in zip(rows, places, strict=True) for _ in texts[place]]
+            of_rows = [owners[place] for place in places for _ in texts[place]]
             logits = self._biased(logits.float(), copying, of_rows, shifted[written].tolist())
             lost = torch.nn.functional.cross_entropy(logits, tokens[written], reduction="none")
             found.append(
@@ -218,35 +233,45 @@ class PolicyTrainer(AdapterTrainer):
         copying = CopyBias(parts, self.decoding.copy_bias, frozenset(self.drawer.ends))
         drawn = self.drawer.draw(ids, mask, copying, samples)
         self._tokens = self._tokens + sum(map(len, drawn))
-        rewards = torch.tensor(self._rewards(examples, drawn), device=ids.device)
-        likely = self.drawer.likelihoods(ids, mask, copying, drawn, samples)
-        owners = torch.tensor(
-            [row for row, example in enumerate(examples) for _ in example.parts], device=ids.device
+        rewards, better = self._judged(examples, drawn)
+        # A text that is no better and no worse than its row's others has no gradient: most windows
+        # of a visit, of which a section of its note says nothing.
+        chosen = [place for place, one in enumerate(better) if abs(one) > ROUNDING] or [0]
+        likely = self.drawer.likelihoods(
+            ids, mask, copying, [drawn[n] for n in chosen], [n // samples for n in chosen]
         )
-        better = advantages(rewards)[owners]  # each window answers for the whole text
-        gradient = -(better * likely.view(len(parts), samples)).sum() / samples
-        value = -rewards.mean(1).sum()
+        shares = torch.tensor([better[place] for place in chosen], device=ids.device)
+        gradient = -(shares * likely).sum() / samples
+        value = -sum(map(statistics.fmean, rewards))
         loss = gradient + (value - gradient).detach()
         return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)
 
-    def _rewards(self, examples: list[Example], drawn: list[list[int]]) -> list[list[float]]:
-        """Of each row, the reward of each of its drawn texts, windows put together."""
+    def _judged(
+        self, examples: list[Example], drawn: list[list[int]]
+    ) -> tuple[list[list[float]], list[float]]:
+        """The rewards of each row's drawn texts, windows put together; and of each window's text,
+        in the order of `drawn`, how much better it is than the window's others."""
         samples = self.recipe.policy.samples
         texts = [
             one.strip() for one in self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
         ]
-        rewards, first = [], 0
+        rewards, better, first = [], [], 0
         for example in examples:
-            windows = texts[first * samples : (first + len(example.parts)) * samples]
-            first += len(example.parts)
+            last = first + len(example.parts) * samples
+            windows = [texts[at : at + samples] for at in range(first, last, samples)]
+            first = last
             source, target = example.texts
-            rewards.append(
-                [
-                    self.judge(joined(windows[number::samples], self.style), target, source)
-                    for number in range(samples)
-                ]
-            )
-        return rewards
+
+            @functools.cache
+            def worth(*parts: str, source: str = source, target: str = target) -> float:
+                return self.judge(joined(parts, self.style), target, source)
+
+            rewards.append([worth(*parts) for parts in zip(*windows, strict=True)])
+            if self.recipe.policy.credit == "window":
+                better += window_advantages(windows, worth)
+            else:  # each window answers for the whole text
+                better += advantages(rewards[-1]) * len(windows)
+        return rewards, better
 
     def _real_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Tokens read; those drawn are counted where they are."""

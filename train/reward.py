@@ -6,12 +6,10 @@ the reference nor the input has, and an abnormal report told as normal. No model
 
 from __future__ import annotations
 
-from typing import Any
-
-from rouge_score.rouge_scorer import RougeScorer
+from collections.abc import Callable, Sequence
 
 from eval.clinical import FUNCTION_WORDS, focus_kept, focus_words
-from eval.rouge import tokenize
+from eval.rouge import f_measure, tokenize
 from summarizer.findings import tells_abnormality
 from train.recipe import Reward
 from train.selection import ROUGE
@@ -29,7 +27,6 @@ class Judge:
         self._reward = reward
         self._reports = task == "radiology"
         self._rouge = [name for name in ROUGE if getattr(reward, name)]
-        self._scorer = RougeScorer(self._rouge, use_stemmer=True)
         self._template = frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
     def __call__(self, text: str, target: str, source: str) -> float:
@@ -49,8 +46,7 @@ class Judge:
         if not target:
             most = sum(getattr(reward, name) for name in (*self._rouge, "focus"))
             return 0.0 if text else most
-        scores = self._scorer.score(target, text)
-        total = sum(getattr(reward, name) * scores[name].fmeasure for name in self._rouge)
+        total = sum(getattr(reward, name) * f_measure(name, text, target) for name in self._rouge)
         if reward.focus and focus_words(target):
             total += reward.focus * focus_kept(text, target) / 100
         words = set(tokenize(text)) - self._template
@@ -62,11 +58,36 @@ class Judge:
         return total
 
 
-def advantages(rewards: Any) -> Any:
-    """How much better each drawn text is than the row's others together: (rows, texts) of each.
+def advantages(rewards: Sequence[float]) -> list[float]:
+    """How much better each of a row's drawn texts is than its others together.
 
     The mean of the others is the baseline that leaves the gradient unbiased (Kool et al. 2019, "Buy
     4 REINFORCE samples, get a baseline for free!").
     """
-    others = rewards.shape[1] - 1
-    return rewards - (rewards.sum(1, keepdim=True) - rewards) / others
+    total, others = sum(rewards), len(rewards) - 1
+    return [one - (total - one) / others for one in rewards]
+
+
+def window_advantages(windows: Sequence[Sequence[str]], worth: Callable[..., float]) -> list[float]:
+    """How much better each window's text makes the whole than the window's other texts would.
+
+    The whole that a text was drawn for is held against those that differ from it in this window
+    alone: what the other windows say counts for none. Windows are drawn apart, so that this
+    baseline knows nothing of the text that it is for, and the gradient stays unbiased (Wu et al.
+    2018, "Variance reduction for policy gradient with action-dependent factorized baselines").
+
+    Args:
+        windows: each with its drawn texts; the first of all were drawn together, and so on.
+        worth: the reward of a whole, given a text of each window.
+
+    Returns:
+        Of each window, of each of its texts.
+    """
+    wholes = list(zip(*windows, strict=True))
+    better = []
+    for place, texts in enumerate(windows):
+        for number, whole in enumerate(wholes):
+            others = [text for n, text in enumerate(texts) if n != number]
+            swapped = sum(worth(*whole[:place], text, *whole[place + 1 :]) for text in others)
+            better.append(worth(*whole) - swapped / len(others))
+    return better

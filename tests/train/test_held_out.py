@@ -19,7 +19,9 @@ FOLDER = Path("train/held_out")
 KEYS = {
     "radiology": {"id", "source", "input", "target", "modality", "normal"},
     "dialogue": {"id", "source", "input", "target", "section"},
+    "question": {"id", "source", "input", "target"},
 }
+GRAMMARS = [Path("train/grammar/messages.yaml"), Path("train/grammar/concerns.yaml")]
 WORDS = 12  # in a row: fewer are stock phrases ("in the right atrium and right ventricle")
 
 
@@ -38,14 +40,23 @@ def runs_of(text: str) -> set[tuple[str, ...]]:
 
 def learned(task: str) -> Iterator[tuple[str, str]]:
     """(where, a variant) of everything that was written for adapters to learn from."""
-    rng, key = random.Random(3), {"radiology": "modality", "dialogue": "section"}[task]
-    every = [one for path in files("*") for one in templates(path) if key in one.keys]
+    rng, keys = random.Random(3), {"radiology": {"modality"}, "dialogue": {"section"}}
+    wanted = keys.get(task, set())  # those of questions say neither
+    every = [
+        one
+        for path in files("*")
+        for one in templates(path)
+        if wanted == one.keys.keys() & {"modality", "section"}
+    ]
     if task == "dialogue":
         ways = [many for group in exchange_groups() for many in exchanges(group).values()]
         every += chain.from_iterable(ways)
         ways = [many for group in talk_groups() for many in talks(group).values()]
         for one in chain.from_iterable(ways):  # every wording, for few are drawn
             yield one.where, "\n".join([*one.asked, *one.answered, *one.noted])
+    elif task == "question":
+        for path in GRAMMARS:
+            yield path.name, path.read_text(encoding="utf-8")
     else:
         for path in sorted(PHRASINGS.glob("*/*.txt")):
             yield path.name, path.read_text(encoding="utf-8")
@@ -62,7 +73,8 @@ def test_rows_are_whole_and_none_comes_twice(task):
     assert len(rows) >= 80
     for row in rows:
         assert set(row) == KEYS[task] and row["input"].strip() and row["target"].strip(), row["id"]
-        assert len(row["target"].split()) < len(row["input"].split()), row["id"]
+        if task != "question":  # a message may be shorter than the question, well put
+            assert len(row["target"].split()) < len(row["input"].split()), row["id"]
         assert row.get("section", "GENHX") in SECTION_CODES, row["id"]
     assert len({row["id"] for row in rows}) == len({row["input"] for row in rows}) == len(rows)
     if task == "radiology":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from tests.warm import Ranks
 from train.errors import RecipeError
 from train.policy import Drawer
 from train.recipe import Reward, load_recipe
-from train.reward import Judge, advantages
+from train.reward import Judge, advantages, window_advantages
 
 REPORT = "The heart is enlarged. A fracture of the left seventh rib is seen. The lungs are clear."
 TARGET = "1. Cardiomegaly. 2. Fracture of the left seventh rib."
@@ -69,8 +70,50 @@ def test_silence_is_worth_something_where_nothing_is_to_be_said():
 
 
 def test_a_text_is_held_against_the_row_s_others():
-    better = advantages(torch.tensor([[1.0, 0.0, 0.5], [0.2, 0.2, 0.2]]))
-    torch.testing.assert_close(better, torch.tensor([[0.75, -0.75, 0.0], [0.0, 0.0, 0.0]]))
+    assert advantages([1.0, 0.0, 0.5]) == pytest.approx([0.75, -0.75, 0.0])
+    assert advantages([0.2, 0.2, 0.2]) == pytest.approx([0.0, 0.0, 0.0])
+
+
+def length_of(*parts: str) -> float:
+    return float(sum(map(len, parts)))
+
+
+def test_a_window_answers_for_what_it_changes():
+    """The second window's lengths count for none in the first's, and the other way round."""
+    windows = [["a", "aaa", "aa"], ["", "bbbbbb", "bbb"]]
+    assert window_advantages(windows, length_of) == pytest.approx([-1.5, 1.5, 0, -4.5, 4.5, 0])
+    assert window_advantages([["a"] * 3, ["b"] * 3], length_of) == [0] * 6
+
+
+def test_a_text_of_one_window_answers_for_all_of_it():
+    texts = ["a", "aaa", "aa"]
+    assert window_advantages([texts], length_of) == pytest.approx(
+        advantages([length_of(text) for text in texts])
+    )
+
+
+def test_a_window_s_credit_leaves_the_gradient_unbiased():
+    """Over all that two windows can draw, the mean gradient is that of the mean reward."""
+    logits = torch.tensor([0.3, -0.8], dtype=torch.float64, requires_grad=True)  # of "b", each
+    worths = {"aa": 0.1, "ab": 0.7, "ba": 0.4, "bb": 0.9}
+
+    def likely(place: int, text: str) -> torch.Tensor:
+        return torch.nn.functional.logsigmoid(logits[place] if text == "b" else -logits[place])
+
+    mean = sum(
+        (likely(0, first) + likely(1, second)).exp() * worths[first + second]
+        for first, second in itertools.product("ab", repeat=2)
+    )
+    (wanted,) = torch.autograd.grad(mean, logits)
+    found = torch.zeros_like(wanted)
+    for drawn in itertools.product("ab", repeat=4):
+        windows = [drawn[:2], drawn[2:]]  # two texts of each
+        better = window_advantages(windows, lambda *parts: worths["".join(parts)])
+        each = [likely(place, text) for place, texts in enumerate(windows) for text in texts]
+        estimate = sum(one * log for one, log in zip(better, each, strict=True)) / 2
+        chance = sum(each).exp().detach()
+        found += chance * torch.autograd.grad(estimate, logits)[0]
+    torch.testing.assert_close(found, wanted)
 
 
 # What is drawn ----------------------------------------------------------------------------------
@@ -123,7 +166,8 @@ def test_a_text_s_likelihood_is_that_of_its_words_one_by_one(adapted):
     drawer, given, ends = drawing(adapted, decoding)
     with torch.no_grad():
         texts = drawer.draw(*given, 4)
-        found = drawer.likelihoods(*given, texts, 4)
+        found = drawer.likelihoods(*given, texts, [0] * 4 + [1] * 4)
+        torch.testing.assert_close(drawer.likelihoods(*given, texts[5:7], [1, 1]), found[5:7])
         for place, text in enumerate(texts):
             total = 0.0
             for at, token in enumerate(text):
@@ -219,10 +263,13 @@ def test_a_run_earns_more_as_it_goes_on(tmp_path, train_now, data_dir):
     assert run["adapter_sha256"] != record(tmp_path / "models" / "begun")["adapter_sha256"]
 
 
-def test_windows_are_put_together_and_long_inputs_left_out(tmp_path, train_now, data_dir):
+@pytest.mark.parametrize("credit", ["text", "window"])
+def test_windows_are_put_together_and_long_inputs_left_out(tmp_path, train_now, data_dir, credit):
     long = radiology_rows(1, seed=5)[0] | {"input": " ".join(["The liver is small."] * 40)}
     write_rows(data_dir / "train.jsonl", [*radiology_rows(15), long])
-    status, out, err = train_now(window_words=10, policy__most_windows=4, **DRAWING)
+    status, out, err = train_now(
+        window_words=10, policy__most_windows=4, policy__credit=credit, **DRAWING
+    )
     assert status == 0, err
     assert "15 training rows" in out
     assert "1 training rows have more windows than most_windows 4: left out." in out
@@ -277,6 +324,7 @@ def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recip
     [
         ({"policy.samples": 1}, "policy.samples must be 0, or at least 2"),
         ({"policy.samples": -1}, "policy.samples must be 0, or at least 2"),
+        ({"policy.credit": "turn"}, "policy.credit must be"),
         ({"policy.most_windows": 0}, "policy.most_windows must be at least 1"),
         ({"policy.reward.invented": -0.1}, "policy.reward.invented must not be below 0"),
         (

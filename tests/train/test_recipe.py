@@ -32,6 +32,7 @@ EMBEDDED = {
     "question-second",
     "question-third",
     "question-fourth",
+    "question-fifth",
     "question",
 }
 SEEDS = {
