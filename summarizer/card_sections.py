@@ -205,12 +205,21 @@ def training(record: Record) -> str:
                 ),
             )
         )
+    drawn = (record.recipe.get("policy") or {}).get("samples")
+    chosen = record.recipe.get("decoding") or {}
+    others = {k: v for k, v in (run.get("drawn_with") or {}).items() if v != chosen.get(k)}
+    if drawn and others:
+        facts.append(
+            (
+                "texts were drawn with another decoding than was chosen afterwards",
+                ", ".join(f"{key} {value}" for key, value in others.items()),
+            )
+        )
     if facts:
         parts.append(table(["", ""], [list(fact) for fact in facts]))
     recipe = _set_values({**record.recipe, **{key: run.get(key) for key in _BESIDE_THE_RECIPE}})
     if recipe:
         parts += ["The recipe, resolved:", fence("yaml", _yaml(recipe))]
-    drawn = (record.recipe.get("policy") or {}).get("samples")
     curve = _curve_tables(run.get("curve") or [], drawn=bool(drawn))
     if curve:
         parts += [

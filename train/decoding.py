@@ -156,6 +156,8 @@ def choose(
         best = chosen(tried, metric)
     if best["window_words"] != recipe.window_words:
         record.setdefault("window_words_trained", recipe.window_words)
+    if recipe.policy.samples:  # what the run drew its texts with is part of what it learned from
+        record.setdefault("drawn_with", record["recipe"]["decoding"])
     record["recipe"] |= {"decoding": best["decoding"], "window_words": best["window_words"]}
     record["decoding_tried"] = tried
     whole = json.dumps(record, indent=2, ensure_ascii=False) + "\n"

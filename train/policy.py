@@ -5,7 +5,8 @@ read is what the model writes by itself. A small model learns by it to begin sen
 do and to end them with what it has seen most often. So a recipe with `policy` goes on from an
 adapter thus: of each row several texts are drawn as the decoding has it (windows put together, the
 flag kept, copying and the end mark with their biases), each has its reward (train.reward), and the
-gradient makes those likelier that are better than the row's others (Williams 1992, "Simple
+gradient makes those likelier that are better than the row's others, or, where each window answers
+for itself (`credit: window`), than the window's others would have been in the same whole (Williams 1992, "Simple
 statistical gradient-following algorithms for connectionist reinforcement learning"; Paulus et al.
 2018, "A deep reinforced model for abstractive summarization", arXiv:1705.04304, reward ROUGE
 likewise).
@@ -19,7 +20,7 @@ from __future__ import annotations
 import copy
 import functools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -197,6 +198,46 @@ class Drawer:
         return copying.favour(logits, rows, befores) if self.decoding.copy_bias else logits
 
 
+def judged(
+    examples: Sequence[Example],
+    texts: Sequence[str],
+    reward: Callable[[tuple[str, ...], Example], float],
+    *,
+    by_window: bool,
+) -> tuple[list[list[float]], list[float]]:
+    """What drawn texts are worth, and how much better each is than those it is held against.
+
+    Args:
+        examples: each of one or more windows (`parts`).
+        texts: of all windows, example after example, as many of each; the first texts of an
+            example's windows make a whole, the second ones another.
+        reward: of a whole, given its windows' texts.
+        by_window: each window answers for what it changes in the whole, else for the whole.
+
+    Returns:
+        Of each example the rewards of its wholes; and of each of `texts`, in their order, by how
+        much it is better.
+    """
+    samples = len(texts) // sum(len(example.parts) for example in examples)
+    rewards, better, first = [], [], 0
+    for example in examples:
+        last = first + len(example.parts) * samples
+        windows = [texts[at : at + samples] for at in range(first, last, samples)]
+        first = last
+
+        @functools.cache
+        def worth(*parts: str, example: Example = example) -> float:
+            return reward(parts, example)
+
+        rewards.append([worth(*parts) for parts in zip(*windows, strict=True)])
+        better += (
+            window_advantages(windows, worth)
+            if by_window
+            else advantages(rewards[-1]) * len(windows)
+        )
+    return rewards, better
+
+
 class PolicyTrainer(AdapterTrainer):
     """An AdapterTrainer whose training loss is minus the mean reward of what it draws.
 
@@ -233,9 +274,15 @@ class PolicyTrainer(AdapterTrainer):
         copying = CopyBias(parts, self.decoding.copy_bias, frozenset(self.drawer.ends))
         drawn = self.drawer.draw(ids, mask, copying, samples)
         self._tokens = self._tokens + sum(map(len, drawn))
-        rewards, better = self._judged(examples, drawn)
-        # A text that is no better and no worse than its row's others has no gradient: most windows
-        # of a visit, of which a section of its note says nothing.
+        texts = self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
+        rewards, better = judged(
+            examples,
+            [text.strip() for text in texts],
+            lambda parts, example: self.judge(joined(parts, self.style), *example.texts[::-1]),
+            by_window=self.recipe.policy.credit == "window",
+        )
+        # What is no better and no worse than its like has no gradient. Under `window` that is most
+        # of a visit: a section of its note says nothing of most windows.
         chosen = [place for place, one in enumerate(better) if abs(one) > ROUNDING] or [0]
         likely = self.drawer.likelihoods(
             ids, mask, copying, [drawn[n] for n in chosen], [n // samples for n in chosen]
@@ -245,33 +292,6 @@ class PolicyTrainer(AdapterTrainer):
         value = -sum(map(statistics.fmean, rewards))
         loss = gradient + (value - gradient).detach()
         return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)
-
-    def _judged(
-        self, examples: list[Example], drawn: list[list[int]]
-    ) -> tuple[list[list[float]], list[float]]:
-        """The rewards of each row's drawn texts, windows put together; and of each window's text,
-        in the order of `drawn`, how much better it is than the window's others."""
-        samples = self.recipe.policy.samples
-        texts = [
-            one.strip() for one in self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
-        ]
-        rewards, better, first = [], [], 0
-        for example in examples:
-            last = first + len(example.parts) * samples
-            windows = [texts[at : at + samples] for at in range(first, last, samples)]
-            first = last
-            source, target = example.texts
-
-            @functools.cache
-            def worth(*parts: str, source: str = source, target: str = target) -> float:
-                return self.judge(joined(parts, self.style), target, source)
-
-            rewards.append([worth(*parts) for parts in zip(*windows, strict=True)])
-            if self.recipe.policy.credit == "window":
-                better += window_advantages(windows, worth)
-            else:  # each window answers for the whole text
-                better += advantages(rewards[-1]) * len(windows)
-        return rewards, better
 
     def _real_tokens(self, inputs: dict[str, Any]) -> torch.Tensor:
         """Tokens read; those drawn are counted where they are."""

@@ -206,7 +206,7 @@ class Policy:
     samples: int = 0  # texts drawn of each row in each step; 0: the references alone are learned
     reward: Reward = field(default_factory=Reward)
     most_windows: int = 6  # inputs of more windows are left out: each is written `samples` times
-    # What a window answers for: the whole text, or what it changes in that
+    # What a window answers for: the whole text, or what it changes in it
     credit: Literal["text", "window"] = "text"
 
 

@@ -72,16 +72,19 @@ def window_advantages(windows: Sequence[Sequence[str]], worth: Callable[..., flo
     """How much better each window's text makes the whole than the window's other texts would.
 
     The whole that a text was drawn for is held against those that differ from it in this window
-    alone: what the other windows say counts for none. Windows are drawn apart, so that this
-    baseline knows nothing of the text that it is for, and the gradient stays unbiased (Wu et al.
-    2018, "Variance reduction for policy gradient with action-dependent factorized baselines").
+    alone: what the other windows say is the same in both. Windows are drawn independently, so that
+    this baseline knows nothing of the text that it is for, and the gradient stays unbiased (Wu et
+    al. 2018, "Variance reduction for policy gradient with action-dependent factorized baselines").
+    Where only silence is right and two windows speak, none of them is told so: the whole is worth
+    nothing without either.
 
     Args:
-        windows: each with its drawn texts; the first of all were drawn together, and so on.
+        windows: each with its drawn texts; the first of all windows make one whole, the second
+            another, and so on.
         worth: the reward of a whole, given a text of each window.
 
     Returns:
-        Of each window, of each of its texts.
+        A number for each text, window after window.
     """
     wholes = list(zip(*windows, strict=True))
     better = []

@@ -158,6 +158,16 @@ def test_a_loss_that_is_of_drawn_texts_is_said_to_be(adapter: Path) -> None:
     record["recipe"]["policy"] = {"samples": 4}
     (adapter / "run.json").write_text(json.dumps(record))
     assert "While training (minus the mean reward of the texts that were drawn" in card(adapter)
+    assert "drawn with another decoding" not in card(adapter)
+
+
+def test_what_texts_were_drawn_with_is_told_where_it_was_not_kept(adapter: Path) -> None:
+    record = json.loads((adapter / "run.json").read_text())
+    record["recipe"] |= {"policy": {"samples": 4}, "decoding": {"num_beams": 1, "copy_bias": 2.0}}
+    record["drawn_with"] = {"num_beams": 1, "copy_bias": 1.5}
+    (adapter / "run.json").write_text(json.dumps(record))
+    told = "| texts were drawn with another decoding than was chosen afterwards | copy_bias 1.5 |"
+    assert told in card(adapter)
 
 
 def test_the_same_files_give_the_same_card(adapter: Path) -> None:

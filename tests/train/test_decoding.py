@@ -39,12 +39,24 @@ def test_the_best_is_written_into_the_record_and_used(train_now, tmp_path: Path,
     assert after["recipe"]["decoding"] == best["decoding"]
     assert f"'no_repeat_ngram_size': {best['decoding']['no_repeat_ngram_size']}" in out
     assert best["decoding"]["max_new_tokens"] == before["recipe"]["decoding"]["max_new_tokens"]
+    assert "drawn_with" not in after  # no texts were drawn
     # nothing else changed
     after["recipe"]["decoding"] = before["recipe"]["decoding"]
     assert after == before
     assert (adapter / "adapter_model.safetensors").read_bytes() == weights
     engine = Engine.load(before["recipe"]["backbone"], {"radiology": str(adapter)})
     assert engine.task("radiology").decoding.to_dict() == best["decoding"]
+
+
+def test_what_texts_were_drawn_with_is_kept(train_now, tmp_path: Path) -> None:
+    drawing = {"policy__samples": 2, "training__dropout": 0.0, "training__max_steps": 1}
+    assert train_now(decoding__copy_bias=0.75, evaluation__metric="rougeL", **drawing)[0] == 0
+    adapter = tmp_path / "models" / "tiny"
+    for copying in ("1", "2"):  # asked again, it is still the run's own
+        assert main([str(adapter), "--bans", "3", "--biases", "--copying", copying]) == 0
+        record = json.loads((adapter / "run.json").read_text())
+        assert record["drawn_with"]["copy_bias"] == 0.75
+        assert record["recipe"]["decoding"]["copy_bias"] in (0, 0.75, float(copying))
 
 
 def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, capfd) -> None:

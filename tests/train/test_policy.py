@@ -17,9 +17,10 @@ from tests.train.conftest import radiology_rows, write_rows
 from tests.train.test_run import record, sha256, start, wait_for
 from tests.warm import Ranks
 from train.errors import RecipeError
-from train.policy import Drawer
+from train.policy import Drawer, judged
 from train.recipe import Reward, load_recipe
 from train.reward import Judge, advantages, window_advantages
+from train.tokens import Example
 
 REPORT = "The heart is enlarged. A fracture of the left seventh rib is seen. The lungs are clear."
 TARGET = "1. Cardiomegaly. 2. Fracture of the left seventh rib."
@@ -90,6 +91,28 @@ def test_a_text_of_one_window_answers_for_all_of_it():
     assert window_advantages([texts], length_of) == pytest.approx(
         advantages([length_of(text) for text in texts])
     )
+
+
+def example_of(windows: int) -> Example:
+    return Example([1], [1], parts=[[1]] * windows, texts=("an input", "a target"))
+
+
+@pytest.mark.parametrize("by_window", [False, True])
+def test_each_row_s_texts_are_put_together_and_held_against_its_own(by_window):
+    """Two windows, then one, then three; each text's worth is the number that it is."""
+    examples = [example_of(2), example_of(1), example_of(3)]
+    texts = [*"12", *"46", *"05", *"71", *"11", *"29"]
+
+    def reward(parts, example):
+        assert len(parts) == len(example.parts)
+        return float(sum(map(int, parts)))
+
+    rewards, better = judged(examples, texts, reward, by_window=by_window)
+    assert rewards == [[5, 8], [0, 5], [10, 11]]
+    if by_window:
+        assert better == [-1, 1, -2, 2, -5, 5, 6, -6, 0, 0, -7, 7]
+    else:
+        assert better == [-3, 3, -3, 3, -5, 5, -1, 1, -1, 1, -1, 1]
 
 
 def test_a_window_s_credit_leaves_the_gradient_unbiased():
