@@ -6,10 +6,10 @@ do and to end them with what it has seen most often. So a recipe with `policy` g
 adapter thus: of each row several texts are drawn as the decoding has it (windows put together, the
 flag kept, copying and the end mark with their biases), each has its reward (train.reward), and the
 gradient makes those likelier that are better than the row's others, or, where each window answers
-for itself (`credit: window`), than the window's others would have been in the same whole (Williams 1992, "Simple
-statistical gradient-following algorithms for connectionist reinforcement learning"; Paulus et al.
-2018, "A deep reinforced model for abstractive summarization", arXiv:1705.04304, reward ROUGE
-likewise).
+for itself (`credit: window`), than the window's others would have been in the same whole (Williams
+1992, "Simple statistical gradient-following algorithms for connectionist reinforcement learning";
+Paulus et al. 2018, "A deep reinforced model for abstractive summarization", arXiv:1705.04304,
+reward ROUGE likewise).
 
 The lexicon and the ban on repeated words do not bind what is drawn: no reference has a word that
 does not exist, so the reward speaks against it.
