@@ -234,7 +234,7 @@ def test_a_teacher_that_is_not_there_is_named_with_the_recipe_that_makes_it(
         RecipeError, match="teachers models/nobody: there is no adapter in this folder"
     ):
         distill.check_teachers(
-            load_recipe("question", {"distillation.teachers": ["models/nobody"]})
+            load_recipe("question-fifth", {"distillation.teachers": ["models/nobody"]})
         )
     teachers = ["--distillation.teachers", "[models/dialogue-start]"]
     # Of what this recipe names, a clone has nothing but the base.
