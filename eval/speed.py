@@ -121,6 +121,7 @@ def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
 def _ids(backbone: Any, task: Any, row: Row) -> list[list[int]]:
     """Token ids of a row's text, or of its windows."""
     from summarizer.backbone import chat_parts
+    from summarizer.sections import read_of
     from summarizer.tasks import prompt_parts, segment_of
     from summarizer.text import check_input, cut_to
     from summarizer.windows import parts_of
@@ -128,7 +129,8 @@ def _ids(backbone: Any, task: Any, row: Row) -> list[list[int]]:
     before, after = prompt_parts(task, segment_of(task, row))
     if backbone.kind == "causal":
         before, after = chat_parts(backbone.tokenizer, before, after)
-    parts, _ = parts_of(task, check_input(row["input"]))
+    text, _ = read_of(task, check_input(row["input"]))
+    parts, _ = parts_of(task, text)
     limit = task.max_input_tokens
     return [cut_to(backbone.tokenizer, before, part, after, limit)[0] for part in parts]
 

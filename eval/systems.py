@@ -190,6 +190,7 @@ class ModelWriter:
     def _prepare(self, row: Row) -> tuple[list[list[int]], int]:
         """Token ids of the prompts (one a window), and how many words they have no room for."""
         from summarizer.backbone import chat_parts, without_special
+        from summarizer.sections import read_of
         from summarizer.tasks import prompt_parts, segment_of
         from summarizer.text import check_input, cut_to
         from summarizer.windows import parts_of
@@ -203,6 +204,7 @@ class ModelWriter:
         if self._backbone.positions:
             written = self._decoding.max_new_tokens if self._backbone.kind == "causal" else 0
             limit = min(limit, self._backbone.positions - written)
+        text, _ = read_of(self._task, text)
         parts, rest = parts_of(self._task, text)
         found = [cut_to(tokenizer, before, part, after, limit) for part in parts]
         unread = sum(cut.words_unread for _, cut in found if cut) + len(" ".join(rest).split())

@@ -18,6 +18,7 @@ from eval.rows import Row
 from eval.systems import Batch, Writer, batches_of
 
 SMALL_MODEL = 300_000_000  # bytes of weights on disk up to which each worker may have its own
+LIBRARIES = ["peft", "transformers.models.t5.modeling_t5"]  # what takes long to load
 FEWEST_ROWS = 64  # below, loading the model again costs more than it saves
 
 
@@ -25,8 +26,12 @@ class Workers:
     """A Writer that lets `count` processes write. make(threads=1) makes the writer in each."""
 
     def __init__(self, make: Callable[..., Writer], count: int) -> None:
-        # Spawned, not forked: torch's threads do not survive a fork.
-        context = multiprocessing.get_context("spawn")
+        # Not forked from this process, whose threads would not survive it: from one that has loaded
+        # the libraries, once for all of them, and does nothing else.
+        known = "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if known else "spawn")
+        if known:
+            context.set_forkserver_preload(LIBRARIES)
         self._processes: list[Any] = []
         self._pipes: list[Connection] = []
         try:

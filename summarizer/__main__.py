@@ -209,14 +209,17 @@ def batch_command(options: argparse.Namespace, settings: Settings) -> int:
             started=started,
             advanced=bar.update,
         )
-    if report.cut_lines:
-        lines = ", ".join(map(str, report.cut_lines[:10]))
-        more = ", …" if len(report.cut_lines) > 10 else ""
-        print(
-            f"Not read to the end, as they are longer than the model reads: "
-            f"{len(report.cut_lines)} of {report.rows} rows (line {lines}{more}).",
-            file=sys.stderr,
-        )
+    for told, of_lines in (
+        ("Not read to the end, as they are longer than the model reads", report.cut_lines),
+        ("Read without the sections that are no findings", report.left_out_lines),
+    ):
+        if of_lines:
+            lines = ", ".join(map(str, of_lines[:10]))
+            more = ", …" if len(of_lines) > 10 else ""
+            print(
+                f"{told}: {len(of_lines)} of {report.rows} rows (line {lines}{more}).",
+                file=sys.stderr,
+            )
     return 0
 
 
@@ -355,6 +358,7 @@ def _as_json(task: Task, engine: Engine, pair: Pair) -> dict[str, Any]:
         "decoding": pair.decoding.to_dict(),
         "prompt": pair.prompt,
         "windows": pair.windows,
+        "left_out": list(pair.left_out),
         "cut": asdict(pair.cut) if pair.cut is not None else None,
         "base": asdict(pair.base),
         "lora": asdict(pair.lora),
@@ -379,6 +383,11 @@ def _as_text(task: Task, engine: Engine, pair: Pair) -> str:
         parts.append(f"{shown or '(no text)'}\n")
     if pair.windows > 1:
         parts.append(f"Read in {pair.windows} windows, the parts put together.\n")
+    if pair.left_out:
+        parts.append(
+            "Read of this report: what was examined, and the findings. Left out: "
+            f"{', '.join(pair.left_out)}.\n"
+        )
     if pair.cut is not None:
         cut = pair.cut
         parts.append(

@@ -172,7 +172,7 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
 
 
 # The modules that have a part in what is written, besides the libraries and the weights.
-WRITERS = "backbone copying flag generate lexicon numbers tasks text windows".split()
+WRITERS = "backbone copying flag generate lexicon numbers sections tasks text windows".split()
 
 
 @lru_cache(maxsize=1)

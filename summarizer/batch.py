@@ -48,11 +48,13 @@ class Table:
 
 @dataclass
 class Report:
-    """How a run went: rows in all, rows that an earlier run had done, lines whose end was cut."""
+    """How a run went: rows in all, rows that an earlier run had done, lines whose end was cut, and
+    lines of reports of which the findings alone were read."""
 
     rows: int
     resumed: int
     cut_lines: list[int] = field(default_factory=list)
+    left_out_lines: list[int] = field(default_factory=list)
 
 
 def read_table(path: Path, section: str | None = None) -> Table:
@@ -204,15 +206,17 @@ def run_batch(
             unread = pair.cut.words_unread if pair.cut is not None else 0
             finished[left[index]] = {
                 "base": pair.base.text, "lora": pair.lora.text, "words_unread": unread,
+                "left_out": pair.left_out,
             }  # fmt: skip
             if len(finished) == batch_size or len(done) + len(finished) == len(table.rows):
                 partial.add(finished)
                 advanced(len(finished))
                 finished = {}
         _write(table, done, target)
-        report.cut_lines = [
-            row.line for place, row in enumerate(table.rows) if done[place]["words_unread"]
-        ]
+        for key, lines in (
+            ("words_unread", report.cut_lines), ("left_out", report.left_out_lines)
+        ):  # fmt: skip
+            lines += [row.line for place, row in enumerate(table.rows) if done[place][key]]
         partial.remove()
     return report
 

@@ -41,6 +41,7 @@ from .lexicon import FILE as LEXICON
 from .markdown import code, join
 from .record import Record, RecordError, public
 from .sources import Source, find, weights_licence
+from .tasks import TASKS
 from .windows import lengths
 
 _LICENCE_NAME = "trained-on-credentialed-data"
@@ -227,10 +228,17 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     start = '[0, tokens["input_ids"].shape[1]:]' if causal else "[0]"
     bias = _bias(record.decoding)
     words = record.recipe.get("window_words")
-    longer = (
-        f"\n\nA longer text is read in windows of about {lengths(words or 0)}, one row each, and the "
-        "parts are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
-    )
+    longer = ""
+    if words:
+        longer += (
+            f"\n\nA longer text is read in windows of about {lengths(words)}, one row each, and the "
+            "parts are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
+        )
+    if record.task in TASKS and TASKS[record.task].findings_alone:
+        longer += (
+            "\n\nOf a report with headings, what was examined and the findings are read: "
+            "`findings_of` in its `summarizer/sections.py`."
+        )
     snippet = code(f'''
         from peft import PeftModel
         from transformers import {auto}, AutoTokenizer
@@ -244,7 +252,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
         {bias}{_allowed(record.decoding, base, pin)}output = model.generate({arguments})
         print(tokenizer.decode(output{start}, skip_special_tokens=True))
     ''')
-    return snippet + longer if words else snippet
+    return snippet + longer
 
 
 # The card of the base --------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from summarizer.backbone import (
 from summarizer.compute import computed, submit
 from summarizer.flag import token_ids
 from summarizer.lexicon import FILE as LEXICON
+from summarizer.sections import read_of
 from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
 from summarizer.windows import joined, parts_of
@@ -73,6 +74,7 @@ class Pair:
     """Both columns of one text, and what both saw: the cut if any, decoding and prompt.
 
     windows: in how many parts the text was read; the prompt then holds theirs, a blank line apart.
+    left_out: headings of a report's sections that were not read (`summarizer.sections`).
     """
 
     base: Summary
@@ -81,6 +83,7 @@ class Pair:
     decoding: Decoding
     prompt: str
     windows: int = 1
+    left_out: tuple[str, ...] = ()
 
 
 # Up to here both columns of a batch are one pass: their steps are taken together, which costs a
@@ -309,6 +312,7 @@ class Engine:
             text = without_special(self._backbone.tokenizer, text)
             before, after = chat_parts(self._backbone.tokenizer, before, after)
         decoding, limit = self._within_positions(decoding or task.decoding, task.max_input_tokens)
+        text, left_out = read_of(task, text)
         parts, unread = parts_of(task, text)
         rows, prompts, cuts = [], [], []
         for part in parts:
@@ -318,7 +322,7 @@ class Engine:
             prompts.append(before + read + after)
             cuts.append(cut)
         cut = self._cut_of(rows, cuts, unread)
-        return _Request(rows, "\n\n".join(prompts), cut, decoding)
+        return _Request(rows, "\n\n".join(prompts), cut, decoding, left_out)
 
     def _cut_of(
         self, rows: list[list[int]], cuts: list[Cut | None], unread: list[str]
@@ -523,9 +527,11 @@ class _Request:
     prompt: str
     cut: Cut | None
     decoding: Decoding
+    left_out: tuple[str, ...] = ()
 
     def pair(self, base: Summary, lora: Summary) -> Pair:
-        return Pair(base, lora, self.cut, self.decoding, self.prompt, len(self.rows))
+        windows = len(self.rows)
+        return Pair(base, lora, self.cut, self.decoding, self.prompt, windows, self.left_out)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def results(
         )
         for side, label, title in (("base", "Base", titles.base), ("lora", "LoRA", titles.lora))
     )
-    cut = _cut(pair.cut) if pair and pair.cut else ""
+    cut = _left_out(pair.left_out) if pair and pair.left_out else ""
+    cut += _cut(pair.cut) if pair and pair.cut else ""
     reference = _reference(example) if example else ""
     return f'{cut}<div class="pair">{columns}</div>{reference}'
 
@@ -131,6 +132,13 @@ def _rouge(scores: Mapping[str, float]) -> str:
         for metric, name in ROUGE_NAMES.items()
     )
     return f'<dl class="rouge" aria-label="ROUGE against the reference">{figures}</dl>'
+
+
+def _left_out(headings: Sequence[str]) -> str:
+    return (
+        '<p class="left-out">Read of this report: what was examined, and the findings. Left out in '
+        f"both columns: {escape(', '.join(headings))}.</p>"
+    )
 
 
 def _cut(cut: Cut) -> str:

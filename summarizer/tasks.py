@@ -143,6 +143,8 @@ class Task:
     sections: tuple[tuple[str, str], ...] = ()  # (canonical name, label shown)
     # The field of a row that stands in {section}; None: its section, where the task has sections.
     segment: str | None = None
+    # Of a text with headings, what was examined and the findings alone are read (summarizer.sections).
+    findings_alone: bool = False
     # A longer text is read in windows of about so many words (summarizer.windows); None: whole.
     window_words: int | None = None
 
@@ -194,6 +196,7 @@ TASKS: dict[str, Task] = {
             output_style="numbered",
             adapter="models/radiology",
             examples="examples/radiology.jsonl",
+            findings_alone=True,
         ),
         Task(
             name="dialogue",

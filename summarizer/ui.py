@@ -542,6 +542,7 @@ def _endpoint(engine: Engine, task: Task) -> None:
                     "base": pair.base.text,
                     "lora": pair.lora.text,
                     "words_unread": pair.cut.words_unread if pair.cut else 0,
+                    "left_out": list(pair.left_out),
                     "decoding": pair.decoding.to_dict(),
                 }
         except (InputError, ModelError) as error:

@@ -40,6 +40,8 @@ os.environ.update(
     GRADIO_ANALYTICS_ENABLED="False",
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",
+    # Threads of a process that has several wait asleep: spinning, they would take the others' cores.
+    OMP_WAIT_POLICY="PASSIVE",
     PYTHONHASHSEED="0",
 )
 

@@ -32,15 +32,23 @@ _server.set_forkserver_preload(_LIBRARIES)
 class Started:
     """A command that runs, to be used as a `subprocess.Popen`; its output is kept in files."""
 
-    def __init__(self, *command: object, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *command: object,
+        env: Mapping[str, str] | None = None,
+        terminal: str | None = None,
+    ) -> None:
         """
         Args:
             command: a module, as after `python -m`, or a script of the root, and its arguments.
             env: the whole environment; this process's own where it is left out.
+            terminal: the device that stderr is written to instead of to a file.
         """
         self.args = list(map(str, command))
         self._folder = tempfile.TemporaryDirectory(prefix="started-")
         self._files = [Path(self._folder.name) / name for name in ("out", "err")]
+        if terminal is not None:
+            self._files[1] = Path(terminal)
         given = (self.args, dict(os.environ if env is None else env), *map(str, self._files))
         self._process = _server.Process(target=_be, args=given)
         self._process.start()
@@ -79,7 +87,7 @@ class Started:
     def said(self) -> tuple[str, str]:
         """The same, so far."""
         out, err = (
-            path.read_text(errors="replace") if path.exists() else "" for path in self._files
+            path.read_text(errors="replace") if path.is_file() else "" for path in self._files
         )
         return out, err
 
@@ -144,7 +152,7 @@ def _be(command: list[str], env: dict[str, str], out: str, err: str) -> None:
     os.environ.clear()
     os.environ.update(env)
     for path, number in ((out, 1), (err, 2)):
-        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY)
         os.dup2(to, number)
         os.close(to)
     os.chdir(ROOT)

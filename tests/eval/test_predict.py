@@ -368,25 +368,28 @@ def test_no_worker_outlives_a_killed_command(tiny, tmp_path):
                "--out", str(tmp_path / "p.jsonl")]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     part = tmp_path / "p.jsonl.part"
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and b'"texts"' not in _bytes(part):
         time.sleep(0.01)
-    workers = [pid for pid in children.read_text().split() if _is_worker(pid)]
+    workers = [pid for own in _children(process.pid) for pid in _children(own)]
     process.kill()
     process.wait()
     assert len(workers) == 2
-    while time.monotonic() < deadline and any(_is_worker(pid) for pid in workers):
+    while time.monotonic() < deadline and any(map(_runs, workers)):
         time.sleep(0.05)
-    assert not any(_is_worker(pid) for pid in workers)
+    assert not any(map(_runs, workers))
 
 
 def _bytes(path):
     return path.read_bytes() if path.exists() else b""
 
 
-def _is_worker(pid):
+def _children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _runs(pid):
     try:
-        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
     except OSError:
         return False

@@ -1,6 +1,7 @@
 """Start the app and visit it from inside a network namespace that has loopback and nothing else.
 
-Run as: PYTHONPATH=tests unshare --net --map-root-user python -m page.isolated FOLDER
+Run as: PYTHONPATH=tests unshare --net --map-root-user python -m page.isolated ENVIRONMENT
+with the app's environment as JSON.
 Prints one line of JSON: whether another host can be reached, and each task's two columns.
 """
 
@@ -8,13 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import socket
 import struct
 import sys
 
 from page.chromium import find
-from page.visiting import CHROMIUM_FLAGS, Visitor, free_port, serving
+from page.visiting import CHROMIUM_FLAGS, Visitor, serving
 
 
 def raise_loopback() -> None:
@@ -37,7 +37,7 @@ def main() -> int:
 
     raise_loopback()
     found = {"outside": reaches("192.0.2.1") or reaches("8.8.8.8"), "columns": {}}
-    env = os.environ | {"SUMMARIZER_PORT": str(free_port()), "HOME": sys.argv[1]}
+    env = json.loads(sys.argv[1])
     with serving([sys.executable, "app.py"], env) as app, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=CHROMIUM_FLAGS)
         visitor = Visitor(browser, app.url)

@@ -181,6 +181,16 @@ def test_what_was_not_read_is_told(site, visit):
     assert len(unread.split()) == int(words[1].replace(",", ""))
 
 
+def test_what_is_left_out_of_a_whole_report_is_told(site, visit):
+    visitor = visit(site.url)
+    visitor.run("HISTORY: Cough <b>.\nFINDINGS: The lungs are clear.\nIMPRESSION: Normal.")
+    told = visitor.find(".left-out").inner_text()
+    assert told.endswith("Left out in both columns: HISTORY, IMPRESSION.")
+    assert visitor.find(".cut").count() == 0
+    visitor.run("The lungs are clear.")
+    assert visitor.find(".left-out").count() == 0
+
+
 def test_a_whole_visit_is_read_in_windows_and_told_so(site, visit):
     visitor = visit(site.url)
     visitor.open("dialogue")

@@ -100,7 +100,18 @@ def test_sections_are_of_the_row_or_of_the_command(engine, tmp_path):
 def test_rows_that_were_cut_are_told_by_line(engine, tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"input": "short"}\n\n' + json.dumps({"input": "a finding. " * 2000}) + "\n")
-    assert run(engine, source, tmp_path / "out").cut_lines == [3]
+    report = run(engine, source, tmp_path / "out")
+    assert (report.cut_lines, report.left_out_lines) == ([3], [])
+
+
+def test_reports_of_which_the_findings_alone_were_read_are_told_by_line(engine, tmp_path):
+    source = tmp_path / "in.jsonl"
+    whole = "HISTORY: Fall. FINDINGS: The lungs are clear. IMPRESSION: Normal."
+    source.write_text(json.dumps({"input": whole}) + '\n{"input": "The lungs are clear."}\n')
+    report = run(engine, source, tmp_path / "out")
+    assert (report.cut_lines, report.left_out_lines) == ([], [1])
+    first, second = (json.loads(line) for line in (tmp_path / "out").read_text().splitlines())
+    assert first["lora"] == second["lora"] and first["input"] == whole
 
 
 # --- stopped and started again ------------------------------------------------------------------

@@ -97,6 +97,15 @@ def test_run_tells_what_was_not_read(command):
     assert cut["unread_text"].endswith("Word1499.")
 
 
+def test_run_tells_what_was_left_out_of_a_report(command):
+    text = "HISTORY: Fall.\nFINDINGS: The lungs are clear.\nIMPRESSION: Normal."
+    done = command("run", "radiology", "--max-new-tokens", 4, stdin=text)
+    assert done.out.endswith("Left out: HISTORY, IMPRESSION.\n")
+    found = json.loads(command("run", "radiology", "--json", "--max-new-tokens", 4, stdin=text).out)
+    assert found["left_out"] == ["HISTORY", "IMPRESSION"] and found["cut"] is None
+    assert found["prompt"] == "summarize: The lungs are clear."
+
+
 def test_the_environment_names_the_model(command, tiny, monkeypatch):
     monkeypatch.setenv("SUMMARIZER_BACKBONE", tiny.backbone)
     monkeypatch.setenv("SUMMARIZER_ADAPTER_QUESTION", tiny.adapters["question"])

@@ -7,10 +7,9 @@ import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -423,10 +422,6 @@ def test_the_segment_is_told_in_training_and_when_the_adapter_serves(tmp_path, t
 # Resuming ---------------------------------------------------------------------------------------
 
 
-def command(path: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "train.run", str(path), *arguments]
-
-
 def start(path: Path, *arguments: str) -> Started:
     return Started("train.run", path, *arguments)
 
@@ -722,18 +717,14 @@ def test_a_terminal_shows_progress_speed_and_the_time_left(recipe_file) -> None:
 
     leader, follower = pty.openpty()
     termios.tcsetwinsize(follower, (24, 160))
-    process = subprocess.Popen(
-        command(recipe_file()), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=follower
-    )
-    os.close(follower)
+    process = Started("train.run", recipe_file(), terminal=os.ttyname(follower))
     shown = b""
-    try:
-        while part := os.read(leader, 65536):
-            shown += part
-    except OSError:  # the other end is closed
-        pass
+    while process.poll() is None or select.select([leader], [], [], 0)[0]:
+        if select.select([leader], [], [], 0.1)[0]:
+            shown += os.read(leader, 65536)
+    os.close(follower)
     os.close(leader)
-    assert process.wait() == 0
+    assert process.returncode == 0, shown
     assert re.search(rb"\d\d:\d\d<\d\d:\d\d", shown), shown[-500:]
     assert re.search(rb"loss \d+\.\d+, [\d,]+ tokens/s", shown), shown[-500:]
 

@@ -1,0 +1,86 @@
+"""Of a whole radiology report the findings are read, and what was examined; the rest is told."""
+
+import pytest
+
+from eval.systems import ModelWriter
+from summarizer.sections import findings_of
+from summarizer.tasks import TASKS, Decoding
+from summarizer.text import check_input
+
+REPORT = """EXAM: Chest, two views
+HISTORY: Suspected pneumonia on the left.
+COMPARISON: A film of last year.
+FINDINGS: The lungs are clear. No effusion.
+The heart is normal in size.
+IMPRESSION: No acute disease."""
+READ = "Chest, two views. The lungs are clear. No effusion.\nThe heart is normal in size."
+
+
+def test_the_examination_and_the_findings_are_read():
+    assert findings_of(REPORT) == (READ, ("HISTORY", "COMPARISON", "IMPRESSION"))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        REPORT.replace("\n", " "),  # on one line, headings in capitals
+        REPORT.replace("FINDINGS:", "Findings\n").replace("HISTORY", "Clinical  history"),
+        REPORT.replace("EXAM: ", "\n\n"),  # what stands before the first heading is its name
+        REPORT.replace("HISTORY", "REASON FOR EXAM").replace("IMPRESSION", "Conclusions"),
+        REPORT.replace("COMPARISON", "HISTORY"),
+    ],
+)
+def test_headings_are_found_as_they_are_written(report):
+    read, left = findings_of(check_input(report))
+    assert read.replace("\n", " ") == READ.replace("\n", " ")
+    assert len(left) >= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The lungs are clear. No effusion.",
+        "HISTORY: Fall.\nIMPRESSION: No fracture.",  # nothing else is there to be read
+        "FINDINGS: None.\nIMPRESSION: No fracture of the elbow is seen.",
+        "The study: a chest film. In comparison: worse. History: smoker.",  # within a sentence
+        "LUNGS: Clear.\nHEART: Normal in size.\nBONES: Intact.",
+        "Comparison is made with the film of May.\nThe lungs are clear.",
+    ],
+)
+def test_a_text_without_headed_findings_is_read_whole(text):
+    assert findings_of(check_input(text)) == (check_input(text), ())
+
+
+def test_headings_of_organs_belong_to_the_findings():
+    read, left = findings_of("TECHNIQUE: Axial.\nFINDINGS:\nLUNGS: Clear.\nHEART: Normal.")
+    assert read == "LUNGS: Clear.\nHEART: Normal."
+    assert left == ("TECHNIQUE",)
+
+
+def test_reading_again_changes_nothing():
+    assert findings_of(READ) == (READ, ())
+
+
+def test_both_columns_and_every_way_read_the_same(engine, tiny):
+    decoding = Decoding(max_new_tokens=8)
+    pair = engine.run("radiology", REPORT, decoding=decoding)
+    alone = engine.run("radiology", READ, decoding=decoding)
+    assert pair.left_out == ("HISTORY", "COMPARISON", "IMPRESSION") and alone.left_out == ()
+    assert pair.prompt == alone.prompt and "pneumonia" not in pair.prompt
+    assert (pair.base.text, pair.lora.text) == (alone.base.text, alone.lora.text)
+    (_, batched), (_, other) = engine.batch(
+        "radiology", [{"input": REPORT}, {"input": READ}], decoding=decoding
+    )
+    assert {batched.left_out, other.left_out} == {pair.left_out, ()}
+    assert batched.lora.text == other.lora.text == pair.lora.text
+    assert pair.cut is None
+    rows = [{"id": n, "input": text} for n, text in enumerate((REPORT, READ))]
+    writer = ModelWriter("full", tiny.backbone, "radiology", device="cpu", decoding={})
+    first, second = (writer._prepare(row) for row in rows)
+    assert first == second and first[1] == 0
+
+
+def test_other_tasks_read_their_texts_whole(engine):
+    for name in sorted(set(TASKS) - {"radiology"}):
+        pair = engine.run(name, REPORT, decoding=Decoding(max_new_tokens=2))
+        assert pair.left_out == () and "pneumonia" in pair.prompt, name
