@@ -385,7 +385,7 @@ def _as_text(task: Task, engine: Engine, pair: Pair) -> str:
         parts.append(f"Read in {pair.windows} windows, the parts put together.\n")
     if pair.left_out:
         parts.append(
-            "Read of this report: what was examined, and the findings. Left out: "
+            "The findings of this report are read, and what was examined. Left out: "
             f"{', '.join(pair.left_out)}.\n"
         )
     if pair.cut is not None:

@@ -136,8 +136,8 @@ def _rouge(scores: Mapping[str, float]) -> str:
 
 def _left_out(headings: Sequence[str]) -> str:
     return (
-        '<p class="left-out">Read of this report: what was examined, and the findings. Left out in '
-        f"both columns: {escape(', '.join(headings))}.</p>"
+        '<p class="left-out">The findings of this report are read, and what was examined. Left out '
+        f"in both columns: {escape(', '.join(headings))}.</p>"
     )
 
 

@@ -4,7 +4,8 @@ A report as it is filed has headings: what was examined, why, how, compared with
 and often an impression already. An impression follows from the findings; of the rest a small model
 makes findings ("Emphysema with iodinated contrast" of a TECHNIQUE), and of an impression that is
 there already it makes a copy. So of a text with a heading for its findings, those and the name of
-the examination are read. This module knows no model.
+the examination are read. Where it is not plain what a part belongs to, it is read: a finding that is
+lost is worse than a history that is not. This module knows no model.
 """
 
 from __future__ import annotations
@@ -15,26 +16,49 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from summarizer.tasks import Task
 
-_EXAMINATION = (
-    "EXAM", "EXAMINATION", "EXAM TYPE", "TYPE OF EXAM", "STUDY", "MODALITY", "PROCEDURE",
-)  # fmt: skip
-_FINDINGS = ("FINDINGS", "FINDING", "REPORT", "DESCRIPTION")
-_LEFT_OUT = (
-    "HISTORY", "CLINICAL HISTORY", "CLINICAL INDICATION", "CLINICAL INFORMATION", "CLINICAL DATA",
-    "CLINICAL DETAILS", "CLINICAL QUESTION", "INDICATION", "INDICATIONS", "REASON FOR EXAM",
-    "REASON FOR EXAMINATION", "REASON FOR STUDY", "COMPARISON", "COMPARISONS", "PRIOR STUDIES",
-    "TECHNIQUE", "PROTOCOL", "CONTRAST", "IMPRESSION", "IMPRESSIONS", "CONCLUSION", "CONCLUSIONS",
-    "OPINION", "SUMMARY", "RECOMMENDATION", "RECOMMENDATIONS", "DICTATED BY",
-    "ELECTRONICALLY SIGNED BY",
-)  # fmt: skip
-_NAMES = "|".join(sorted((*_EXAMINATION, *_FINDINGS, *_LEFT_OUT), key=len, reverse=True))
-# At the beginning of a line, in any case, with a colon or alone on the line; within a line, in
-# capitals and with a colon.
-_HEADING = re.compile(
-    rf"^[ ]*(?P<line>{_NAMES})(?:[ ]*:|[ ]*$)|(?<=\s)(?-i:(?P<within>{_NAMES})):",
+_EXAMINATION = "EXAM|EXAMINATION|EXAM TYPE|TYPE OF EXAM|STUDY|MODALITY|PROCEDURE"
+_FINDINGS = r"FINDINGS?(?:[ ]\d{1,2})?|FINDINGS?(?-i:(?:[ ]?[/&][ ]?|[ ])[A-Z]+){1,3}|ADDENDUM"
+_REPORT = (
+    "REPORT|DESCRIPTION"  # the findings, or the name above all others where they have their own
+)
+_CONTEXT = (  # a paragraph each
+    "HISTORY|HISTORY OF PRESENT ILLNESS|HISTORY ?/ ?INDICATION|CLINICAL HISTORY|CLINICAL|"
+    "CLINICAL (?:INDICATION|INFORMATION|DATA|DETAILS|QUESTION|NOTES?|FINDINGS|CONTEXT)|"
+    "INDICATIONS?(?: FOR (?:EXAM|EXAMINATION|STUDY))?|"
+    "REASON FOR (?:EXAM|EXAMINATION|STUDY|REQUEST|REFERRAL)|COMPARISONS?|PRIOR (?:STUDIES|FINDINGS)|"
+    "TECHNIQUE|PROTOCOL|CONTRAST"
+)
+_PERSONS = (  # a line each
+    "PATIENT|PATIENT NAME|NAME|DOB|DATE OF BIRTH|MRN|ACCESSION|DATE|"
+    "DATE OF (?:EXAM|EXAMINATION|SERVICE|STUDY)|REFERRING PHYSICIAN|REFERRER|DICTATED BY|SIGNED BY|"
+    "ELECTRONICALLY SIGNED BY|REPORTED BY"
+)
+_CONCLUSIONS = "(?:IMPRESSION|CONCLUSION|RECOMMENDATION)S?(?:[ ]?(?:/|&|AND)[ ]?[A-Z]+)?|OPINION|SUMMARY|DIAGNOSIS"
+_NAMES = (
+    f"(?P<examination>{_EXAMINATION})|(?P<findings>{_FINDINGS})|(?P<report>{_REPORT})|"
+    f"(?P<context>{_CONTEXT})|(?P<persons>{_PERSONS})|(?P<conclusion>{_CONCLUSIONS})"
+)
+_QUALIFIED = r"(?:[ ]*\([^)\n]{0,40}\))?"  # FINDINGS (CT CHEST)
+# At the beginning of a line, in any case, with a colon or a dash or alone on the line, also as a point
+# of a list or in Markdown; any other words with a colon are a heading that is not known.
+_LINE = re.compile(
+    rf"^[ ]*(?:[*#•>_-]+[ ]*|\d{{1,2}}[.)][ ]+)?(?:{_NAMES}){_QUALIFIED}"
+    r"(?:[*_ ]*[:：][*_]*|[ ]+[-–](?=[ ])|(?P<alone>[*_]*[.]?[*_ ]*$))"
+    r"|^[ ]*[*#•>_-]*[ ]*(?P<other>[A-Z][A-Za-z]*(?:[ /&,-]{1,2}[A-Za-z]+){0,4})[ ]?[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
-FEWEST_WORDS = 3  # of findings, below which a text is read whole
+# Within a line, in capitals, or behind a sentence's end; with a colon.
+_WITHIN = re.compile(
+    rf"(?<=[\s.])(?:{_NAMES}){_QUALIFIED}[ ]?[:：]"
+    r"|(?<=[.;?!][ ])(?P<other>(?-i:[A-Z]{2}[A-Z /&-]{1,38}))[ ]?[:：]",
+    re.IGNORECASE,
+)
+_SENTENCE, _ONE_LINE = re.compile(r"\s*\S[^\n]*?[.;](?=\s)"), re.compile(r"\s*\S[^\n]*\n")
+_PARAGRAPH = re.compile(r"\s*\S(?s:.)*?\n[ ]*\n")
+_KINDS = ("examination", "findings", "report", "context", "persons", "conclusion", "other")
+_LOOK_BACK = 80  # characters: more than a word
+FEWEST_WORDS = 2  # of findings, below which a text is read whole ...
+UNHEADED_WORDS = 8  # ... unless so many stand before its impression, which then are its findings
 
 
 def read_of(task: Task, text: str) -> tuple[str, tuple[str, ...]]:
@@ -45,28 +69,82 @@ def read_of(task: Task, text: str) -> tuple[str, tuple[str, ...]]:
 def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
     """What is read of a radiology report, and the headings of what is left out of it.
 
-    A text without a heading for its findings, or with next to nothing under it, is read whole, and
-    so is what stands before the first heading.
+    A text without a heading for its findings, or with next to nothing under it, is read whole, but
+    for an impression that stands behind them. Left
+    out are impressions up to the next known heading, and what is told of the patient, the technique
+    and earlier examinations up to any other heading: a paragraph at most, behind the findings a line.
 
     Args:
         report: cleaned, as `summarizer.text.check_input` returns it.
     """
-    found = list(_HEADING.finditer(report))
-    names = [" ".join((one["line"] or one["within"]).upper().split()) for one in found]
-    edges = [*(one.start() for one in found), len(report)]
-    parts = {"": [report[: edges[0]]]}
-    for name, one, end in zip(names, found, edges[1:], strict=True):
-        parts.setdefault(name, []).append(report[one.end() : end])
-    findings = _text(parts, _FINDINGS)
-    if len(findings.split()) < FEWEST_WORDS:
+    headings = _headings(report)
+    own = "findings" if "findings" in map(_kind, headings) else "report"
+    edges = [*(found.start() for found in headings), len(report)]
+    parts = [("title", report[: edges[0]])]  # what is read, in order
+    left: dict[str, None] = {}
+    begun = concluded = False  # the findings; an impression that has not ended
+    for found, end in zip(headings, edges[1:], strict=True):
+        kind, body, named = _kind(found), report[found.end() : end], report[found.start() : end]
+        if kind == own:
+            begun, concluded = True, False
+            parts.append(("findings", body))
+        elif kind in ("examination", "report"):
+            again = begun and not concluded
+            parts.append(("findings", named) if again else ("title", body))
+            concluded = False
+        elif kind == "conclusion":
+            left[_name(found)], concluded = None, True
+        elif kind == "other" or (begun and _name(found) == "CONTRAST"):
+            if not concluded:
+                parts.append(("findings" if begun else "title", named))
+        else:
+            left[_name(found)] = None
+            short = _SENTENCE if found.re is _WITHIN else _ONE_LINE
+            ends = (short if begun or kind == "persons" else _PARAGRAPH).match(body)
+            if not concluded:
+                parts.append(("findings" if begun else "title", body[ends.end() :] if ends else ""))
+    words = {kind: 0 for kind, _ in parts}
+    for kind, text in parts:
+        words[kind] += len(text.split())
+    unheaded = "conclusion" in map(_kind, headings) and words["title"] >= UNHEADED_WORDS
+    if words.get("findings", 0) < FEWEST_WORDS and not unheaded:
         return report, ()
-    title = _text(parts, ("", *_EXAMINATION))
-    if title and title[-1] not in ".:;?!":
-        title += "."
-    left = tuple(name for name in parts if name in _LEFT_OUT)
-    return f"{title} {findings}".strip(), left
+    read = ""
+    for kind, text in parts:
+        text = text.strip(" \n*_")
+        if text and kind == "title":
+            read += text if text[-1] in ".:;?!" else f"{text}."
+            read += " "
+        elif text:
+            read += f"{text}\n"
+    return read.strip(), tuple(left)
 
 
-def _text(parts: dict[str, list[str]], names: tuple[str, ...]) -> str:
-    texts = (text.strip() for name, some in parts.items() if name in names for text in some)
-    return "\n".join(text for text in texts if text)
+def _headings(report: str) -> list[re.Match[str]]:
+    matches = [*_LINE.finditer(report), *_WITHIN.finditer(report)]
+    found: list[re.Match[str]] = []
+    for one in sorted(matches, key=lambda one: (one.start(), -one.end())):
+        if (not found or one.start() >= found[-1].end()) and _stands(one, report):
+            found.append(one)
+    return found
+
+
+def _stands(found: re.Match[str], report: str) -> bool:
+    """Whether words that could be a heading are one, by what stands before them."""
+    name, start = found[_kind(found)], found.start()
+    if not name[0].isupper():
+        return False
+    before = report[max(0, start - _LOOK_BACK) : start].rstrip(" ")
+    ended = not before.strip() or before.endswith("\n\n") or before.rstrip()[-1] in ".:;?!"
+    if found.re is _LINE:  # a word alone on its line may be the middle of a sentence
+        return found["alone"] is None or name.isupper() or ended
+    word = before.split()[-1]
+    return ended or (name.isupper() and not (word.isalpha() and word.isupper()))
+
+
+def _kind(found: re.Match[str]) -> str:
+    return next(kind for kind in _KINDS if found[kind] is not None)
+
+
+def _name(found: re.Match[str]) -> str:
+    return " ".join(found[_kind(found)].upper().split())

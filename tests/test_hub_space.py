@@ -130,32 +130,6 @@ def test_what_lies_about_does_not_go_up(checkout: Path, tmp_path: Path) -> None:
         space_files(root, Settings(), [])
 
 
-def test_it_starts_from_what_goes_up_and_nothing_else(checkout: Path, tmp_path: Path) -> None:
-    """The page is built and its model answers, from the uploaded files alone."""
-    root = tmp_path / "space"
-    for path, content in space_files(checkout, Settings(), []).items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        (root / path).write_bytes(data)
-    source = (
-        "import os\nos.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'\n"
-        "from summarizer import ui\nfrom summarizer.generate import Engine\n"
-        "from summarizer.settings import read_settings\n"
-        "settings = read_settings()\n"
-        "engine = Engine.load(settings.backbone, settings.adapters)\n"
-        "ui.build(engine, settings)\n"
-        "print(len(engine.adapters), engine.run('radiology', 'The lungs are clear.').lora.finish)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, '.')\n{source}"], cwd=root,
-        capture_output=True, text=True, check=False, timeout=300,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1",
-             "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[0] == str(len(TASKS))
-
-
 def test_a_space_of_hub_models_takes_no_local_ones_along(
     hub: Hub, checkout: Path, on_the_hub: dict[str, str]
 ) -> None:

@@ -25,8 +25,8 @@ GIB = 1024**3
 
 
 def test_it_starts_within_a_spaces_limits(checkout: Path, tmp_path: Path) -> None:
-    """With the packages alone that it installs. Bounds that hold on a busy machine;
-    `python -m tests.space_start` measures."""
+    """From what goes up and nothing else, with the packages alone that it installs. Bounds that
+    hold on a busy machine; `python -m tests.space_start` measures."""
     root = unpack(tmp_path / "space", space_files(checkout, Settings(), []))
     found = measure(tmp_path / "home", root)
     installed = {path.name for path in (tmp_path / "home/packages").iterdir()}

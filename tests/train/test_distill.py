@@ -238,7 +238,7 @@ def test_a_teacher_that_is_not_there_is_named_with_the_recipe_that_makes_it(
         )
     teachers = ["--distillation.teachers", "[models/dialogue-start]"]
     # Of what this recipe names, a clone has nothing but the base.
-    start = ["dialogue", "--init_from", "null", "--mixed", "{}", *teachers]
+    start = ["dialogue-seventh", "--init_from", "null", "--mixed", "{}", *teachers]
     start += ["--data_dir", str(tmp_path)]
     assert run.main(start) == 1
     assert "make it with python -m train.run dialogue-start" in capsys.readouterr().err

@@ -27,6 +27,8 @@ EMBEDDED = {
     "dialogue-fourth",
     "dialogue-fifth",
     "dialogue-sixth",
+    "dialogue-seventh",
+    "dialogue-eighth",
     "dialogue",
     "question-start",
     "question-second",
