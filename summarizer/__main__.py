@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from summarizer.sections import left_out_words
 from summarizer.settings import DEVICES, DTYPES, Settings, SettingsError, read_settings
 from summarizer.tasks import TASKS, Decoding, Task, UnknownTask, get_task
 from summarizer.text import MAX_CHARACTERS, InputError, check_input, decode
@@ -384,10 +385,7 @@ def _as_text(task: Task, engine: Engine, pair: Pair) -> str:
     if pair.windows > 1:
         parts.append(f"Read in {pair.windows} windows, the parts put together.\n")
     if pair.left_out:
-        parts.append(
-            "The findings of this report are read, and what was examined. Left out: "
-            f"{', '.join(pair.left_out)}.\n"
-        )
+        parts.append(f"{left_out_words(pair.left_out)}\n")
     if pair.cut is not None:
         cut = pair.cut
         parts.append(

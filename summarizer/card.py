@@ -237,7 +237,7 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
     if record.task in TASKS and TASKS[record.task].findings_alone:
         longer += (
             "\n\nOf a report with headings, what was examined and the findings are read: "
-            "`findings_of` in its `summarizer/sections.py`."
+            "`findings_of` in the project's `summarizer/sections.py`."
         )
     snippet = code(f'''
         from peft import PeftModel

@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from summarizer.generate import AdapterInfo, Pair, Summary
+from summarizer.sections import left_out_words
 from summarizer.tasks import Task, decoding_words
 from summarizer.text import Cut
 
@@ -135,10 +136,7 @@ def _rouge(scores: Mapping[str, float]) -> str:
 
 
 def _left_out(headings: Sequence[str]) -> str:
-    return (
-        '<p class="left-out">The findings of this report are read, and what was examined. Left out '
-        f"in both columns: {escape(', '.join(headings))}.</p>"
-    )
+    return f'<p class="left-out">{escape(left_out_words(headings))}</p>'
 
 
 def _cut(cut: Cut) -> str:

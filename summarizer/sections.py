@@ -11,13 +11,14 @@ lost is worse than a history that is not. This module knows no model.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from summarizer.tasks import Task
 
 _EXAMINATION = "EXAM|EXAMINATION|EXAM TYPE|TYPE OF EXAM|STUDY|MODALITY|PROCEDURE"
-_FINDINGS = r"FINDINGS?(?:[ ]\d{1,2})?|FINDINGS?(?-i:(?:[ ]?[/&][ ]?|[ ])[A-Z]+){1,3}|ADDENDUM"
+_FINDINGS = r"FINDINGS?(?:[ ]\d{1,2})?|FINDINGS?(?-i:(?:[ ]?[/&][ ]?|[ ])[A-Z]+){1,3}"
 _REPORT = (
     "REPORT|DESCRIPTION"  # the findings, or the name above all others where they have their own
 )
@@ -35,7 +36,7 @@ _PERSONS = (  # a line each
 )
 _CONCLUSIONS = "(?:IMPRESSION|CONCLUSION|RECOMMENDATION)S?(?:[ ]?(?:/|&|AND)[ ]?[A-Z]+)?|OPINION|SUMMARY|DIAGNOSIS"
 _NAMES = (
-    f"(?P<examination>{_EXAMINATION})|(?P<findings>{_FINDINGS})|(?P<report>{_REPORT})|"
+    f"(?P<examination>{_EXAMINATION})|(?P<findings>{_FINDINGS})|(?P<report>{_REPORT})|(?P<addendum>ADDENDUM)|"
     f"(?P<context>{_CONTEXT})|(?P<persons>{_PERSONS})|(?P<conclusion>{_CONCLUSIONS})"
 )
 _QUALIFIED = r"(?:[ ]*\([^)\n]{0,40}\))?"  # FINDINGS (CT CHEST)
@@ -53,12 +54,30 @@ _WITHIN = re.compile(
     r"|(?<=[.;?!][ ])(?P<other>(?-i:[A-Z]{2}[A-Z /&-]{1,38}))[ ]?[:：]",
     re.IGNORECASE,
 )
-_SENTENCE, _ONE_LINE = re.compile(r"\s*\S[^\n]*?[.;](?=\s)"), re.compile(r"\s*\S[^\n]*\n")
+_SENTENCE, _ONE_LINE = re.compile(r"\s*\S[^\n]*?[.;](?=\s|$)"), re.compile(r"\s*\S[^\n]*\n")
 _PARAGRAPH = re.compile(r"\s*\S(?s:.)*?\n[ ]*\n")
-_KINDS = ("examination", "findings", "report", "context", "persons", "conclusion", "other")
+_KINDS = (
+    "examination",
+    "findings",
+    "report",
+    "addendum",
+    "context",
+    "persons",
+    "conclusion",
+    "other",
+)
 _LOOK_BACK = 80  # characters: more than a word
+_ELSEWHERE = re.compile(r"(?:see|as) \S+(?: \S+)?", re.IGNORECASE)  # "See impression."
 FEWEST_WORDS = 2  # of findings, below which a text is read whole ...
 UNHEADED_WORDS = 8  # ... unless so many stand before its impression, which then are its findings
+
+
+def left_out_words(headings: Sequence[str]) -> str:
+    """What a reader is told of the sections that were not read."""
+    return (
+        "The findings of this report are read, and what was examined. "
+        f"Left out: {', '.join(headings)}."
+    )
 
 
 def read_of(task: Task, text: str) -> tuple[str, tuple[str, ...]]:
@@ -69,10 +88,10 @@ def read_of(task: Task, text: str) -> tuple[str, tuple[str, ...]]:
 def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
     """What is read of a radiology report, and the headings of what is left out of it.
 
-    A text without a heading for its findings, or with next to nothing under it, is read whole, but
-    for an impression that stands behind them. Left
-    out are impressions up to the next known heading, and what is told of the patient, the technique
-    and earlier examinations up to any other heading: a paragraph at most, behind the findings a line.
+    A text without a heading for its findings, or with next to nothing under it, is read whole, unless
+    it is some sentences and then an impression. Left out are impressions up to the next known heading,
+    and what is told of the patient, the technique and earlier examinations up to any other heading: a
+    paragraph at most, behind the findings a sentence.
 
     Args:
         report: cleaned, as `summarizer.text.check_input` returns it.
@@ -92,6 +111,9 @@ def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
             again = begun and not concluded
             parts.append(("findings", named) if again else ("title", body))
             concluded = False
+        elif kind == "addendum":
+            parts.append(("findings" if begun else "title", body))
+            concluded = False
         elif kind == "conclusion":
             left[_name(found)], concluded = None, True
         elif kind == "other" or (begun and _name(found) == "CONTRAST"):
@@ -99,16 +121,18 @@ def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
                 parts.append(("findings" if begun else "title", named))
         else:
             left[_name(found)] = None
-            short = _SENTENCE if found.re is _WITHIN else _ONE_LINE
-            ends = (short if begun or kind == "persons" else _PARAGRAPH).match(body)
+            if begun:
+                ends = _SENTENCE.match(body) or _ONE_LINE.match(body)
+            else:
+                ends = (_ONE_LINE if kind == "persons" else _PARAGRAPH).match(body)
             if not concluded:
                 parts.append(("findings" if begun else "title", body[ends.end() :] if ends else ""))
-    words = {kind: 0 for kind, _ in parts}
-    for kind, text in parts:
-        words[kind] += len(text.split())
-    unheaded = "conclusion" in map(_kind, headings) and words["title"] >= UNHEADED_WORDS
-    if words.get("findings", 0) < FEWEST_WORDS and not unheaded:
-        return report, ()
+    told = " ".join(text for kind, text in parts if kind == "findings")
+    if len(told.split()) < FEWEST_WORDS or _ELSEWHERE.fullmatch(told.strip()):
+        # What stands without a heading before an impression, and nothing else, are its findings.
+        concluding = {_kind(found) for found in headings} - {"persons", "other"} == {"conclusion"}
+        if not concluding or len(parts[0][1].split()) < UNHEADED_WORDS:
+            return report, ()
     read = ""
     for kind, text in parts:
         text = text.strip(" \n*_")

@@ -81,6 +81,7 @@ def test_the_page_works_where_only_loopback_answers_and_asks_for_no_other_host(g
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["outside"] is False
     assert found["foreign"] == [] and found["faults"] == []
+    assert set(found["columns"]) == {"radiology", "dialogue", "question"}
     for task, (base, lora) in found["columns"].items():
         assert base.strip() and lora.strip() and base != lora, task
     assert not guarded.log.exists(), guarded.log.read_text()

@@ -185,7 +185,7 @@ def test_what_is_left_out_of_a_whole_report_is_told(site, visit):
     visitor = visit(site.url)
     visitor.run("HISTORY: Cough <b>.\nFINDINGS: The lungs are clear.\nIMPRESSION: Normal.")
     told = visitor.find(".left-out").inner_text()
-    assert told.endswith("Left out in both columns: HISTORY, IMPRESSION.")
+    assert told.endswith("Left out: HISTORY, IMPRESSION.")
     assert visitor.find(".cut").count() == 0
     visitor.run("The lungs are clear.")
     assert visitor.find(".left-out").count() == 0

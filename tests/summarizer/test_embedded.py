@@ -95,6 +95,7 @@ def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name, tmp_p
     """Whatever is favoured: the snippet is plain transformers and peft."""
     card = (ROOT / TASKS[name].adapter / "README.md").read_text()
     snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    assert "import summarizer" not in snippet and "from summarizer" not in snippet
     (tmp_path / "snippet.py").write_text(snippet)
     done = run(tmp_path / "snippet.py")
     assert done.returncode == 0, done.stderr

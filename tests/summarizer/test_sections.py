@@ -46,6 +46,9 @@ def test_headings_are_found_as_they_are_written(report):
         "The lungs are clear. No effusion.",
         "HISTORY: Fall.\nIMPRESSION: No fracture.",  # nothing else is there to be read
         "FINDINGS: None.\nIMPRESSION: No fracture of the elbow is seen.",
+        "FINDINGS: See impression.\nIMPRESSION: No fracture of the elbow is seen.",
+        "EXAM: CT of the abdomen and pelvis with intravenous contrast\nIMPRESSION: Appendicitis.",
+        "HISTORY: Cough.\nA mass of 3 cm.\nIMPRESSION: Mass.\nADDENDUM: Told by telephone.",
         "The study: a chest film. In comparison: worse. History: smoker.",
         "LUNGS: Clear.\nHEART: Normal in size.\nBONES: Intact.",
         "Comparison is made with the film of May.\nThe lungs are clear.",
@@ -79,6 +82,7 @@ def test_a_text_without_headed_findings_is_read_whole(text):
         ("FINDINGS: A node.\nIMPRESSION: X.\nADDENDUM: A cyst.", "A node.\nA cyst.", ("IMPRESSION",)),
         ("FINDINGS: A node. COMPARISON: None. A cyst.", "A node.\nA cyst.", ("COMPARISON",)),
         ("FINDINGS AND IMPRESSION: A node.", "A node.", ()),
+        ("FINDINGS: A node.\nComparison: May. A cyst.", "A node.\nA cyst.", ("COMPARISON",)),
         (  # without a heading, before an impression
             "The lungs are clear. No effusion is seen today.\nIMPRESSION: Normal.",
             "The lungs are clear. No effusion is seen today.",
