@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 _EXAMINATION = "EXAM|EXAMINATION|EXAM TYPE|TYPE OF EXAM|STUDY|MODALITY|PROCEDURE"
 _FINDINGS = r"FINDINGS?(?:[ ]\d{1,2})?|FINDINGS?(?-i:(?:[ ]?[/&][ ]?|[ ])[A-Z]+){1,3}"
-_REPORT = (
-    "REPORT|DESCRIPTION"  # the findings, or the name above all others where they have their own
-)
+# The findings, or the name above all others where the findings have a heading of their own.
+_REPORT = "REPORT|DESCRIPTION"
 _CONTEXT = (  # a paragraph each
     "HISTORY|HISTORY OF PRESENT ILLNESS|HISTORY ?/ ?INDICATION|CLINICAL HISTORY|CLINICAL|"
     "CLINICAL (?:INDICATION|INFORMATION|DATA|DETAILS|QUESTION|NOTES?|FINDINGS|CONTEXT)|"
@@ -104,6 +103,7 @@ def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
     begun = concluded = False  # the findings; an impression that has not ended
     for found, end in zip(headings, edges[1:], strict=True):
         kind, body, named = _kind(found), report[found.end() : end], report[found.start() : end]
+        place = "findings" if begun else "title"
         if kind == own:
             begun, concluded = True, False
             parts.append(("findings", body))
@@ -112,13 +112,13 @@ def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
             parts.append(("findings", named) if again else ("title", body))
             concluded = False
         elif kind == "addendum":
-            parts.append(("findings" if begun else "title", body))
+            parts.append((place, body))
             concluded = False
         elif kind == "conclusion":
             left[_name(found)], concluded = None, True
         elif kind == "other" or (begun and _name(found) == "CONTRAST"):
             if not concluded:
-                parts.append(("findings" if begun else "title", named))
+                parts.append((place, named))
         else:
             left[_name(found)] = None
             if begun:
@@ -126,7 +126,7 @@ def findings_of(report: str) -> tuple[str, tuple[str, ...]]:
             else:
                 ends = (_ONE_LINE if kind == "persons" else _PARAGRAPH).match(body)
             if not concluded:
-                parts.append(("findings" if begun else "title", body[ends.end() :] if ends else ""))
+                parts.append((place, body[ends.end() :] if ends else ""))
     told = " ".join(text for kind, text in parts if kind == "findings")
     if len(told.split()) < FEWEST_WORDS or _ELSEWHERE.fullmatch(told.strip()):
         # What stands without a heading before an impression, and nothing else, are its findings.

@@ -12,6 +12,7 @@ from page.visiting import ask
 
 from summarizer.settings import Settings, read_settings
 from summarizer.space import space_files
+from summarizer.tasks import TASKS
 from tests.hub_peer import HubPeer
 from tests.hub_runner import ROOT
 from tests.space_start import TEXT, measure, started, unpack
@@ -95,3 +96,5 @@ def test_on_a_zerogpu_space_each_summary_runs_on_a_gpu_that_is_lent(
             assert "on cpu" in reply.read().decode()
         lent, back = loans.read_text().splitlines()
         assert lent.split()[0] == back.split()[0] != str(app.process.pid)
+        for task in TASKS:  # what goes up has them all
+            assert {"base", "lora"} <= set(ask(app.url, task, TEXT)), task
