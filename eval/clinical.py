@@ -95,6 +95,7 @@ def _generic_stems() -> frozenset[str]:
     return frozenset(tokenize(generic))
 
 
+@lru_cache(maxsize=10_000)
 def polarity(report: str) -> tuple[frozenset[str], frozenset[str]]:
     """Stems of the words that a report states and of those that it denies, by
     `summarizer.findings`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from eval import checks, style
@@ -70,7 +71,7 @@ def content_words(text: str) -> dict[str, str]:
     Masks and the numbers of list points are left out; "5mm" is "5 mm".
     """
     found: dict[str, str] = {}
-    for word in re.findall(r"[A-Za-z0-9]+", _apart(_LIST_NUMBER.sub(" ", text))):
+    for word in re.findall(r"[A-Za-z0-9]+", _apart(unnumbered(text))):
         for stem in tokenize(word):
             if stem not in _STEMS and not stem.startswith("xxxx"):
                 found.setdefault(stem, word)
@@ -87,12 +88,18 @@ def new_words(output: str, source: str) -> float:
     return 100 * sum(stem not in known for stem in ours) / len(ours) if ours else float("nan")
 
 
-def numbers(text: str) -> set[str]:
+def unnumbered(text: str) -> str:
+    """A text without the numbers of its list points."""
+    return _LIST_NUMBER.sub(" ", text)
+
+
+@lru_cache(maxsize=10_000)
+def numbers(text: str) -> frozenset[str]:
     """Numbers of a text, digits and words alike ("twenty six" is "26"), list numbers left out."""
-    text = _LIST_NUMBER.sub(" ", text)
+    text = unnumbered(text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower())
     digits = {_plain(n) for n in re.findall(r"\d+(?:\.\d+)?", text)}
-    return digits | _spelled(text)
+    return frozenset(digits | _spelled(text))
 
 
 _LIST_NUMBER = re.compile(
@@ -165,16 +172,17 @@ def _wrong_side(output: str, source: str) -> Fault | None:
     return None
 
 
-def _sided(text: str) -> set[tuple[str, str]]:
+@lru_cache(maxsize=10_000)
+def _sided(text: str) -> frozenset[tuple[str, str]]:
     clauses = re.split(r"[.;,\n]|\band\b", text.lower())
     found = [(match[1], match[2]) for clause in clauses for match in _SIDE.finditer(clause)]
     found += [(match[2], match[1]) for c in clauses if (match := _ON_A_SIDE.search(c))]
-    return {
+    return frozenset(
         ("both" if side == "bilateral" else side, thing)
         for side, words in found
         for thing in content_words(words)
         if thing not in _NO_THINGS
-    }
+    )
 
 
 def _negation(output: str, source: str) -> Fault | None:

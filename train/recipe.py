@@ -197,6 +197,9 @@ class Reward:
     focus: float = 0.0  # the reference's focus words that the text names
     told: float = 0.2  # a report told as normal or as abnormal, as the reference tells it
     invented: float = 0.3  # taken off for words that neither the reference nor the input has
+    scattered: float = 0.0  # taken off for words that stand together neither there nor there
+    faults: float = 0.0  # taken off for each: a wrong side, denial or number, a repetition
+    turned: float = 0.0  # taken off for what a conversation affirms or denies, told otherwise
 
 
 @dataclass(frozen=True)

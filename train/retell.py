@@ -268,6 +268,29 @@ def bare_answer(said: str) -> bool | None:
     return yes if _EMPTY.match(rest) else None
 
 
+def turn_of(turn: str) -> tuple[bool, str]:
+    """Whether the doctor speaks, and what is said, as it would be written."""
+    speaker = _SPEAKER.match(turn)
+    by_doctor = speaker is not None and bool(speaker[1] or speaker[3])
+    return by_doctor, _as_written(turn[speaker.end() if speaker else 0 :].strip())
+
+
+def is_question(sentence: str) -> bool:
+    """Whether the sentence of a turn asks."""
+    return _question(sentence.strip(), unwritten=False) is not None
+
+
+def answered(said: str) -> tuple[str, bool | None]:
+    """What an answer says beside a yes or a no, and which of the two it was to all that was asked.
+
+    None where it was neither: "No diabetes." says no to diabetes alone.
+    """
+    begun = _FILLER.sub("", said).strip()
+    rest, yes = _yes_or_no(begun)
+    spoken = begun[: len(begun) - len(rest)].rstrip() if rest else ""
+    return (said, None) if spoken.lower() in ("no", "not", "never") else (rest, yes)
+
+
 def _yes_or_no(text: str) -> tuple[str, bool | None]:
     """What follows a yes or a no, and which of the two it was."""
     yes: bool | None = None

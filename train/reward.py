@@ -1,18 +1,26 @@
 """What a text that an adapter wrote for a training row is worth, for learning from it (train.policy).
 
 The scores of the tables, asked of one text at a time, and what they do not see: words that neither
-the reference nor the input has, and an abnormal report told as normal. No model is asked.
+the reference nor the input has, what is put together of words that do not belong together, sides,
+denials and numbers that the input has otherwise, and an abnormal report told as normal. No model is
+asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
+from eval import faults
 from eval.clinical import FUNCTION_WORDS, focus_kept, focus_words
-from eval.rouge import f_measure, tokenize
+from eval.rouge import f_measure, sentence_lines, tokenize
 from summarizer.findings import tells_abnormality
+from train.denials import turned
 from train.recipe import Reward
 from train.selection import ROUGE
+
+# Of eval.faults.CATEGORIES those that the scores do not see.
+_UNSEEN = frozenset({"wrong side", "negation", "number", "repetition"})
 
 
 class Judge:
@@ -25,18 +33,20 @@ class Judge:
             task: of the rows; reports of radiology are told as normal or as abnormal.
         """
         self._reward = reward
-        self._reports = task == "radiology"
+        self._task, self._reports = task, task == "radiology"
         self._rouge = [name for name in ROUGE if getattr(reward, name)]
-        self._template = frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
     def __call__(self, text: str, target: str, source: str) -> float:
         """The reward of a text.
 
         Each ROUGE F-measure (0 to 1, stemmer on) and the share of the target's focus words that the
         text names count with the recipe's shares; the share of the text's words that stand neither
-        in the target nor in the input, function words aside, is taken off; and a report told as
-        normal or abnormal as the target tells it earns `told`. Where the target is empty, silence
-        earns what the parts together could, and every text nothing.
+        in the target nor in the input, function words aside, is taken off, and so are the share
+        that is put together (`scattered`), that of what a conversation says otherwise
+        (train.denials) and each of the faults of a side, a denial, a number or a repetition
+        (eval.faults); and a report told as normal or abnormal as the target tells it earns `told`.
+        Where the target is empty, silence earns what the parts together could, and every text
+        nothing.
 
         Args:
             target: the row's reference.
@@ -49,13 +59,55 @@ class Judge:
         total = sum(getattr(reward, name) * f_measure(name, text, target) for name in self._rouge)
         if reward.focus and focus_words(target):
             total += reward.focus * focus_kept(text, target) / 100
-        words = set(tokenize(text)) - self._template
+        words = _content(text)
         if reward.invented and words:
             known = {*tokenize(target), *tokenize(source)}
             total -= reward.invented * len(words - known) / len(words)
+        if reward.scattered:
+            total -= reward.scattered * scattered(text, target, source)
+        if reward.faults:
+            row = {"input": source, "target": target}
+            found = {fault.category for fault in faults.faults(self._task, row, text)}
+            total -= reward.faults * len(found & _UNSEEN)
+        if reward.turned:
+            total -= reward.turned * turned(text, source)
         if reward.told and self._reports:
             total += reward.told * (tells_abnormality(text) == tells_abnormality(target))
         return total
+
+
+def scattered(text: str, target: str, source: str) -> float:
+    """Share (0 to 1) of a text's words that its sentences bring together from nowhere.
+
+    Of each sentence those words count that are not in the target: they should stand together in one
+    sentence of the input. Those beyond the sentence that has most of them are scattered: "tear of
+    the left femoral neck" where the input tells of a tear elsewhere. Function words are left out.
+    """
+    known = frozenset(tokenize(target))
+    there = _sentences(source)
+    words = lost = 0
+    for sentence in sentence_lines(text):
+        ours = _content(faults.unnumbered(sentence))
+        open_ = ours - known
+        words += len(ours)
+        lost += min((len(open_ - one) for one in there), default=len(open_))
+    return lost / words if words else 0.0
+
+
+@lru_cache(maxsize=1_000)
+def _sentences(text: str) -> tuple[frozenset[str], ...]:
+    """The words of each sentence."""
+    return tuple(frozenset(tokenize(sentence)) for sentence in sentence_lines(text))
+
+
+def _content(text: str) -> frozenset[str]:
+    """A text's words, function words left out."""
+    return frozenset(tokenize(text)) - _template()
+
+
+@lru_cache(maxsize=1)
+def _template() -> frozenset[str]:
+    return frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
 
 def advantages(rewards: Sequence[float]) -> list[float]:

@@ -19,7 +19,7 @@ from tests.warm import Ranks
 from train.errors import RecipeError
 from train.policy import Drawer, judged
 from train.recipe import Reward, load_recipe
-from train.reward import Judge, advantages, window_advantages
+from train.reward import Judge, advantages, scattered, window_advantages
 from train.tokens import Example
 
 REPORT = "The heart is enlarged. A fracture of the left seventh rib is seen. The lungs are clear."
@@ -53,6 +53,31 @@ def test_only_words_that_nobody_said_are_invented():
     assert taken("The lungs are clear, the heart is enlarged: cardiomegaly.") == 0
     assert taken("A rib, and with it, pneumothorax") == pytest.approx(1 / 2)
     assert taken("") == 0
+
+
+def test_words_of_one_sentence_belong_together_and_those_of_several_do_not():
+    def share(text: str) -> float:
+        return scattered(text, "1. Cardiomegaly.", REPORT)
+
+    assert share("1. Fracture of the left seventh rib. 2. Clear lungs, cardiomegaly.") == 0
+    assert share("Fracture of the enlarged heart.") == pytest.approx(1 / 3)
+    assert share("Pneumothorax of the left rib, clear lungs.") == pytest.approx(3 / 5)
+    assert share("") == share("It is.") == 0 and scattered("Clear lungs.", "", "") == 1
+
+
+def test_a_side_a_denial_a_number_and_a_repetition_are_each_taken_off():
+    judge = Judge(Reward(rouge1=0, rougeL=1, told=0, invented=0, faults=0.25), "radiology")
+    plain = Judge(Reward(rouge1=0, rougeL=1, told=0, invented=0), "radiology")
+    report = f"{REPORT} No effusion."
+
+    def taken(text: str) -> float:
+        return plain(text, TARGET, report) - judge(text, TARGET, report)
+
+    assert taken(TARGET) == taken("Clear lungs.") == 0  # what is left out is no such fault
+    assert taken("Fracture of the right seventh rib.") == pytest.approx(0.25)
+    assert taken("Effusion.") == taken("Fracture of 12 ribs.") == pytest.approx(0.25)
+    assert taken("Effusion and fracture of 12 right seventh ribs.") == pytest.approx(0.75)
+    assert taken("the left rib " * 5) == pytest.approx(0.25)
 
 
 def test_normal_told_as_abnormal_earns_nothing_for_it_and_only_reports_are_asked():
