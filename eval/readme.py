@@ -3,7 +3,8 @@
 Run as: python -m eval.readme            (python -m eval.readme --check only compares)
 
 Between `<!-- scores: begin -->` and `<!-- scores: end -->` it puts a row for each task and source
-of models/*/scores.json; between the `failures` marks, what models/*/failures.md say was seen by
+of models/*/scores.json, one for a source's rows without a twin in training where many have one, and
+what ROUGE does not see; between the `failures` marks, what models/*/failures.md say was seen by
 reading the outputs; between the `speed` marks, what docs/measured/*.json hold.
 """
 
@@ -29,6 +30,12 @@ HEADER = ["task, rows", "n", "metric", "base", "LoRA", "LoRA - base", "best floo
 METRICS = {"radiology": ("rouge1", "rougeL"), "dialogue": ("rouge1", "rougeL"),
            "question": ("rouge1", "rougeL")}  # fmt: skip
 LABELS = {"rouge1": "ROUGE-1", "rougeL": "ROUGE-L"}
+# What ROUGE does not see, of all sources together.
+KEPT = {"abnormal_kept": ("abnormal reports summarised as abnormal", "abnormal"),
+        "normal_kept": ("normal reports summarised as normal", "normal"),
+        "focus_kept": ("words kept that say what is asked about", None)}  # fmt: skip
+NEW = ", new"  # rows that have no twin among the training rows, and no target that one of them has
+MOSTLY_NEW = 0.8  # share of a source's rows from which on they have no line of their own
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,23 +77,41 @@ def scores_table() -> str:
         if not path.is_file():
             continue
         scores = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {(each["by"], each["value"]): each["n"] for each in scores["segments"]}
         for segment in scores["segments"]:
-            if segment["by"] == "source":
-                lines += [row(task, segment, metric) for metric in METRICS[task]]
+            shown = segment["by"] == "source" or (
+                segment["by"] == "source and overlap"
+                and segment["value"].endswith(NEW)
+                and segment["n"] < MOSTLY_NEW * sizes["source", segment["value"].removesuffix(NEW)]
+            )
+            if shown:
+                named = f"{task}, {segment['value']}"
+                lines += [row(named, segment, metric) for metric in METRICS[task]]
+        for metric, (label, reference) in KEPT.items():
+            if metric in scores["systems"]["lora"]:
+                n = sizes.get(("reference", reference), scores["data"]["n"])
+                # No floor: whoever repeats the whole input keeps everything.
+                systems = {name: scores["systems"][name] for name in ("base", "lora")}
+                whole = {**scores, "n": n, "systems": systems}
+                lines.append(row(f"{task}, {label}", whole, metric, plain=True))
     return "\n".join(lines)
 
 
-def row(task: str, segment: Mapping[str, Any], metric: str) -> str:
+def row(named: str, segment: Mapping[str, Any], metric: str, *, plain: bool = False) -> str:
+    """A table row; LoRA's figure is bold where it is above every trivial method's, unless `plain`."""
     systems = segment["systems"]
-    floors = {name: s[metric] for name, s in systems.items() if name in FLOORS}
+    floors = {name: s[metric] for name, s in systems.items() if name in FLOORS and metric in s}
     floor = max(floors, key=lambda name: floors[name]["mean"], default=None)
     pair = find_pair(segment["paired"], "lora", "base", metric)
+    lora = interval(systems["lora"][metric])
+    above = floor is None or systems["lora"][metric]["mean"] > floors[floor]["mean"]
+    bold = above and not plain
     cells = [
-        f"{task}, {segment['value']}",
+        named,
         str(segment["n"]),
-        LABELS[metric],
+        LABELS.get(metric, "%"),
         interval(systems["base"][metric]),
-        f"**{interval(systems['lora'][metric])}**",
+        f"**{lora}**" if bold else lora,
         difference(pair) if pair else "-",
         f"{floors[floor]['mean']:.1f} ({floor})" if floor else "-",
     ]

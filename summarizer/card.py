@@ -103,12 +103,12 @@ def _adapter_card(record: Record, repo_id: str, base: str, revision: str | None)
         _adapter_summary(record, base),
         "## What it is for, and not for",
         uses(record),
+        "## Where it fails",
+        failures(record),
         "## How to load it",
         _adapter_snippet(record, repo_id, base, revision),
         "## Scores",
         scores_section(record),
-        "## Where it fails",
-        failures(record),
         "## Data and licences",
         data_and_licences(record, trained),
         "## How it was trained",
@@ -211,8 +211,8 @@ def _adapter_summary(record: Record, base: str) -> str:
     config, run = record.config or {}, record.run
     scaling = ", rank-stabilised" if config.get("use_rslora") else ""
     words = f"A LoRA adapter (PEFT, rank {config.get('r', '?')}, alpha "
-    words += f"{float(config.get('lora_alpha') or 0):g}{scaling}) for `{base}`: "
-    words += task_description(record.task)
+    words += f"{float(config.get('lora_alpha') or 0):g}{scaling}) for `{base}`. "
+    words += f"The task: {task_description(record.task)}"
     share = trained_share(run)
     if share:
         words += f" It trains {share} of the model's parameters; the backbone is unchanged."
@@ -267,10 +267,10 @@ def _base_card(record: Record, repo_id: str) -> str:
         _base_summary(record),
         "## What it is for, and not for",
         _base_uses(),
-        "## How to load it",
-        _base_snippet(repo_id),
         "## Where it fails",
         failures(record),
+        "## How to load it",
+        _base_snippet(repo_id),
         "## Data and licences",
         data_and_licences(record, trained),
         "## How it was trained",

@@ -134,8 +134,8 @@ def data_and_licences(record: Record, trained: list[Source]) -> str:
     if files:
         parts += ["Files, as the run record has them:", files]
     parts.append(
-        "None of this text is in the repository. The text that somebody summarises with "
-        "these weights stays under that text's own terms."
+        "None of this text comes with the weights. What somebody summarises with them stays under "
+        "the terms of that text."
     )
     return join(parts)
 

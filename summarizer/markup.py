@@ -154,8 +154,8 @@ def _reference(example: Example) -> str:
         '<article class="reference" aria-label="Reference">'
         "<header><h3><b>Reference</b> written for this example, not by a model</h3></header>"
         f'<div class="summary" dir="auto">{escape(example.target)}</div>'
-        '<p class="meta">ROUGE x100 (F-measure, stemmed) of each column against this one '
-        "reference: one text, so a hint and no measurement.</p></article>"
+        '<p class="meta">ROUGE x100 (F-measure, stemmed) counts the words that a column shares with '
+        "this one reference. It does not tell whether a summary is correct.</p></article>"
     )
 
 
@@ -222,10 +222,27 @@ def _scores_text(scores: Mapping[str, Any]) -> str:
         data["split"], str(data["split"])
     )
     return (
-        f"<b>Measured on the {escape(split)}</b> ({escape(str(data['name']))}, n = {data['n']:,}, "
-        f"{escape(decoding_words(scores['decoding'], windows))}): "
-        f"ROUGE-L <b>{base}</b> base, <b>{lora}</b> LoRA, with 95% intervals."
+        f"<b>Measured on the {escape(split)}</b>, n = {data['n']:,}: ROUGE-L (words shared with the "
+        f"reference, in order; 0 to 100) <b>{base}</b> base, <b>{lora}</b> LoRA, with 95% intervals."
+        f"{_kept(scores['systems']['lora'])} <small>{escape(str(data['name']))}; "
+        f"{escape(decoding_words(scores['decoding'], windows))}.</small>"
     )
+
+
+def _kept(lora: Mapping[str, Any]) -> str:
+    """What ROUGE does not see, of the adapter alone: reports told the wrong way, a lost focus."""
+    if {"abnormal_kept", "normal_kept"} <= set(lora):
+        wrong = [100 - lora[name]["mean"] for name in ("abnormal_kept", "normal_kept")]
+        return (
+            f" <b>{wrong[0]:.0f}%</b> of the abnormal reports were summarised as normal, "
+            f"<b>{wrong[1]:.0f}%</b> of the normal ones as abnormal."
+        )
+    if "focus_kept" in lora:
+        return (
+            f" Of the words that say what is asked about, <b>{lora['focus_kept']['mean']:.0f}%</b> "
+            "were kept."
+        )
+    return ""
 
 
 def _interval(value: Mapping[str, float]) -> str:

@@ -73,10 +73,7 @@ UNHEADED_WORDS = 8  # ... unless so many stand before its impression, which then
 
 def left_out_words(headings: Sequence[str]) -> str:
     """What a reader is told of the sections that were not read."""
-    return (
-        "The findings of this report are read, and what was examined. "
-        f"Left out: {', '.join(headings)}."
-    )
+    return f"Of this report only the examination and the findings were read. Left out: {', '.join(headings)}."
 
 
 def read_of(task: Task, text: str) -> tuple[str, tuple[str, ...]]:

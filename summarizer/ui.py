@@ -219,7 +219,7 @@ class TaskTab:
                     self.halt = gr.Button("Stop", interactive=False, elem_classes="stop")
                     self.empty = gr.Button("Clear", elem_classes="clear")
                 self.status = gr.HTML(
-                    markup.status("idle", "Ctrl + Enter runs it too."), apply_default_css=False
+                    markup.status("idle", "Or press Ctrl + Enter."), apply_default_css=False
                 )
                 with gr.Accordion("Settings", open=False, elem_classes="settings"):
                     self.length = gr.Slider(
@@ -230,8 +230,8 @@ class TaskTab:
                         label="Longest summary, in tokens",
                         info=None
                         if task.window_words is None
-                        else f"Of each window: more than {SLACK * task.window_words:.0f} words are "
-                        "read in windows, and what they say is put together.",
+                        else f"Of each window: a text of more than {SLACK * task.window_words:.0f} "
+                        "words is read in windows, and their summaries are put together.",
                     )
                     self.beams = gr.Slider(
                         1,
@@ -239,8 +239,8 @@ class TaskTab:
                         value=decoding.num_beams,
                         step=1,
                         label="Beams",
-                        info="1 writes word by word. More search longer and show the text at its "
-                        "end. Both columns use the same settings.",
+                        info="1 writes word by word. More are slower and show the text when it is "
+                        "finished. Both columns use the same settings.",
                     )
             with gr.Column(scale=9, min_width=320, elem_classes="results"):
                 self.view = gr.HTML(
@@ -378,7 +378,7 @@ class TaskTab:
 
     def _clear(self, ticket: str | None) -> tuple[Any, ...]:
         self.runs.stop(ticket, replaced=True)
-        status = markup.status("idle", "Ctrl + Enter runs it too.")
+        status = markup.status("idle", "Or press Ctrl + Enter.")
         return None, status, markup.results(self.titles), *_at_rest()
 
     def _example(self, text: str | None, section: str | None) -> Example | None:
@@ -573,7 +573,8 @@ def _header() -> str:
         "<p>What a small language model writes on its own, and what it writes with a LoRA "
         "adapter trained for the task.</p>"
         '<p class="notice" role="note"><b>Research demonstration, not for clinical use.</b> '
-        "Do not paste patient data. Summaries may be wrong.</p>"
+        "Do not paste patient data. Many summaries miss a finding, change a side or invent words."
+        "</p>"
     )
 
 
@@ -583,7 +584,7 @@ def _footer(engine: Engine) -> str:
     return (
         f"<p>Backbone {escape(_backbone(engine))} on {escape(str(engine.device))} in "
         f"{escape(str(engine.dtype))}. The examples were written for this project. What you type "
-        "is not stored, and goes nowhere from this server.</p>"
+        "is not stored and is sent nowhere else.</p>"
     )
 
 

@@ -92,6 +92,24 @@ def test_the_scores_line_names_n_split_decoding_and_interval():
         assert part in line
 
 
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (
+            {"abnormal_kept": 83.2, "normal_kept": 95.6},
+            "<b>17%</b> of the abnormal reports were summarised as normal, <b>4%</b> of the normal",
+        ),
+        ({"focus_kept": 43.6}, "<b>44%</b> were kept."),
+        ({"abnormal_kept": 83.2}, None),
+        ({}, None),
+    ],
+)
+def test_the_scores_line_tells_what_rouge_does_not_see(kept, told):
+    lora = {**SCORES["systems"]["lora"], **{name: {"mean": value} for name, value in kept.items()}}
+    line = markup.scores_line(adapter({**SCORES, "systems": {**SCORES["systems"], "lora": lora}}))
+    assert told in line if told else line == markup.scores_line(adapter(SCORES))
+
+
 def test_scores_that_are_missing_or_broken_are_told():
     assert "no measured scores yet" in markup.scores_line(adapter(None))
     broken = {**SCORES, "systems": {"base": {}}}
