@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eval.floors import FLOORS
 from eval.rows import (
     DataError,
     Predictions,
@@ -146,8 +147,6 @@ def _read_systems(
     request: Request, floors_available: Sequence[str]
 ) -> tuple[list[tuple[str, str, str]], list[str]]:
     """(name, source, kind) of each model asked for, and the floors."""
-    from eval.floors import FLOORS
-
     models: list[tuple[str, str, str]] = []
     floor_names: list[str] = []
     for given in request.systems:
@@ -388,26 +387,48 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def decoding_given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The decoding settings that the options name; the adapter has its own of the rest."""
+    names = (
+        *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
+        *("end_bias", "copy_bias", "lexicon", "flag"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _train_beside(data: str, systems: Sequence[str]) -> str | None:
+    """The training set that stands beside the rows, where floors may need one."""
+    train = Path(data).with_name("train.jsonl")
+    beside = "floors" in systems and Path(data).name != train.name and train.is_file()
+    return str(train) if beside else None
+
+
+def floors_note(request: Request) -> str:
+    """What the floors were made with, or which of them were left out; empty without floors."""
+    if "floors" not in request.systems:
+        return ""
+    if request.train:
+        return f"Training set of the floors: {request.train}"
+    needing = ", ".join(name for name, floor in FLOORS.items() if floor.needs_train)
+    return f"Without --train FILE these floors are left out: {needing}."
+
+
 def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request:
     """The request that the options make. Raises DataError."""
     if arguments.batch_size < 1:
         raise DataError(f"--batch-size must be at least 1, not {arguments.batch_size}.")
     if not 0 <= arguments.workers <= 64:
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
-    names = (
-        *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
-        *("end_bias", "copy_bias", "lexicon", "flag"),
-    )
-    given = {name: getattr(arguments, name) for name in names}
     return Request(
         systems=tuple(systems),
         task=arguments.task or task_of(systems),
-        train=arguments.train,
+        train=arguments.train or _train_beside(arguments.data, systems),
         backbone=arguments.backbone,
         device=arguments.device,
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
-        decoding={name: value for name, value in given.items() if value is not None},
+        decoding=decoding_given(arguments),
         workers=arguments.workers,
     )
 
@@ -430,6 +451,9 @@ def task_of(systems: Sequence[str]) -> str:
                     return task
         if Path(source).name in TASKS:
             return Path(source).name
+    for system in systems:
+        if system not in ("base", "floors", *FLOORS):
+            kind_of(system.rpartition("=")[2])  # a folder that is not there is told as that
     raise DataError(f"Which task is this? Give --task ({', '.join(TASKS)}).")
 
 
@@ -478,7 +502,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             systems = ["base", *systems]
         request = request_of(arguments, systems)
         done = predict(request, arguments.data, arguments.out, split=arguments.split, progress=True)
-        for note in done.empty_outputs():
+        for note in filter(None, (floors_note(request), *done.empty_outputs())):
             print(note, file=sys.stderr)
         print(f"{len(done.rows)} rows, {', '.join(done.outputs)}: {arguments.out}")
 
@@ -486,8 +510,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_adapter(system: str) -> bool:
-    from eval.floors import FLOORS
-
     return system not in FLOORS and kind_of(system.rpartition("=")[2]) == "adapter"
 
 

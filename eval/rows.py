@@ -290,7 +290,11 @@ def _objects(path: Path) -> Iterator[tuple[int, Row]]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError):
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder: name a file of rows.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
         raise DataError(f"{path} cannot be read as UTF-8 text.") from None
     # Not splitlines: a line separator inside a text is a character of that text.
     for line, content in enumerate(text.split("\n"), start=1):
@@ -298,7 +302,7 @@ def _objects(path: Path) -> Iterator[tuple[int, Row]]:
             continue
         try:
             row = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DataError(f"{path.name}, row {line}: this is not JSON.") from None
         if not isinstance(row, dict):
             raise DataError(f"{path.name}, row {line}: this is not a JSON object.")

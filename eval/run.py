@@ -12,12 +12,13 @@ runs/eval, which is no part of the repository.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.predict import run_command
+from eval.predict import decoding_given, run_command
 from eval.rows import DataError, named_split
 from eval.source import add_source_options, predictions_of
 
@@ -101,7 +102,27 @@ def _beside_adapter(arguments: argparse.Namespace, scores: Mapping[str, Any]) ->
     if len(arguments.adapters) != 1 or not whole_test or "lora" not in scores["systems"]:
         return None
     folder, revision = resolve(arguments.adapters[0].rpartition("=")[2], "adapter")
-    return folder / "scores.json" if revision is None else None
+    if revision is not None:
+        return None
+    path = folder / "scores.json"
+    held = _held(path)
+    if held is None or (held == scores["data"].get("sha256") and not decoding_given(arguments)):
+        return path
+    same = held == scores["data"].get("sha256")
+    what = "these rows with the adapter's own decoding" if same else "other rows"
+    print(
+        f"{path} holds the scores of {what} and stays as it is: --json FILE writes the new ones.",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _held(path: Path) -> str | None:
+    """The hash of the rows that a scores file is of; None where there is none to lose."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["data"]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.predict import add_model_options, predict, request_of
+from eval.predict import add_model_options, floors_note, predict, request_of
 from eval.protocols import PROTOCOLS
 from eval.rows import DataError, Predictions, Row, guess_split, read_predictions
 
@@ -86,7 +86,8 @@ def _predicted(arguments: argparse.Namespace) -> Predictions:
         choose=_chooser(arguments),
         progress=True,
     )
-    print(f"Predictions: {out}", file=sys.stderr)
+    for note in filter(None, (floors_note(request), f"Predictions: {out}")):
+        print(note, file=sys.stderr)
     if arguments.protocol:
         _name_sample(arguments, found.data)
     return found

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from summarizer.sections import left_out_words
 from summarizer.settings import DEVICES, DTYPES, Settings, SettingsError, read_settings
-from summarizer.tasks import TASKS, Decoding, Task, UnknownTask, get_task
+from summarizer.tasks import TASKS, Decoding, Task, UnknownTask, get_task, section_note
 from summarizer.text import MAX_CHARACTERS, InputError, check_input, decode
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def run_command(options: argparse.Namespace, settings: Settings) -> int:
     task = get_task(options.task)
     text = check_input(_read_text(options.file))
     engine = _load(options, settings, task)
+    _tell_of_section(engine.task(task.name), options.section)
     pair = engine.run(
         task.name, text, section=options.section, decoding=_decoding(options, engine, task)
     )
@@ -193,6 +194,7 @@ def batch_command(options: argparse.Namespace, settings: Settings) -> int:
     check_target(options.input, options.output)
     table = read_table(options.input, options.section)
     engine = _load(options, settings, task)
+    _tell_of_section(engine.task(task.name), options.section)
     with tqdm(total=len(table.rows), unit="row", file=sys.stderr, dynamic_ncols=True) as bar:
 
         def started(done: int, rows: int) -> None:
@@ -249,10 +251,20 @@ def benchmark_command(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _tell_of_section(task: Task, raw: str | None) -> None:
+    note = section_note(task, raw)
+    if note:
+        print(note, file=sys.stderr)
+
+
 def _read_text(name: str) -> str:
-    """A file's text, or stdin's for "-". Raises InputError or OSError."""
+    """A file's text, or stdin's for "-". Raises InputError."""
     most = 4 * MAX_CHARACTERS + 4  # UTF-8 takes at most four bytes for a character
+    if not name:
+        raise InputError("FILE is empty: name a text file, or - for stdin.")
     if name == "-":
+        if sys.stdin is None:
+            raise InputError("Nothing can be read from stdin: name a text file.")
         if sys.stdin.isatty():
             print("Type or paste the text, then press Ctrl+D.", file=sys.stderr)
         data = sys.stdin.buffer.read(most + 1)
@@ -265,6 +277,8 @@ def _read_text(name: str) -> str:
                 data = file.read(most + 1)
         except FileNotFoundError:
             raise InputError(f"There is no file {name}.") from None
+        except OSError as error:
+            raise InputError(f"{name} cannot be read: {error.strerror or error}.") from None
     if len(data) > most:
         raise InputError(
             f"The text has more than {MAX_CHARACTERS:,} characters: give the part that matters."

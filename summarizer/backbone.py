@@ -361,9 +361,16 @@ def resolve(source: str, what: str = "model") -> tuple[Path, str | None]:
     for path in (Path(source).expanduser(), ROOT / source):
         if path.is_dir():
             return path, None
+        if path.is_file():
+            raise ModelError(f"{source} is a file: name the folder of the {what}.")
     if not is_hub_id(source):
         raise ModelError(f"The {what} folder {source} is missing.")
-    return _fetch(source, what)
+    try:
+        return _fetch(source, what)
+    except ModelError as error:
+        if not Path(source).parent.is_dir():
+            raise
+        raise ModelError(f"There is no folder {source}. Of the Hub: {error}") from error
 
 
 _HUB_ID = re.compile(
@@ -465,7 +472,7 @@ def _check_backbone_files(source: str, path: Path) -> None:
 
 def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
     from summarizer.hub import HubError
-    from summarizer.hub_files import check_config
+    from summarizer.hub_files import check_config, check_ranks
 
     path, revision = resolve(source, "adapter")
     if not (path / ADAPTER_CONFIG).is_file():
@@ -479,14 +486,16 @@ def _inspect_adapter(backbone: Backbone, name: str, source: str) -> AdapterInfo:
             )
         raise ModelError(f"The folder {source} holds no adapter: {ADAPTER_WEIGHTS} is missing.")
     config = _read_json(path / ADAPTER_CONFIG)
+    shapes = read_shapes(weights)
     try:
         check_config(f"The adapter {source}", config)
+        check_ranks(f"The adapter {source}", config, shapes)
     except HubError as error:
         raise ModelError(str(error)) from None
     run = _read_json(path / "run.json", optional=True)
     scores = _read_json(path / "scores.json", optional=True)
     base = str(config.get("base_model_name_or_path") or "")
-    _check_belongs(backbone, source, base, read_shapes(weights), run)
+    _check_belongs(backbone, source, base, shapes, run)
     return AdapterInfo(
         name,
         str(path),
@@ -545,9 +554,12 @@ def _check_belongs(
         if recorded != weights_sha256(backbone.path):
             raise ModelError(f"{other}: its run record names other weights of the same shape.")
         return
-    # Without a record a name is all there is; a folder's says nothing of what is in it.
+    # Without a record a name is all there is; a folder's says nothing of what is in it, but for the
+    # one that comes with the project.
     names = [text.partition("@")[0].casefold() for text in (base, backbone.name)]
-    if names[0] != names[1] and all(is_hub_id(n) and not Path(n).is_dir() for n in names):
+    ours = backbone.path.resolve() == (ROOT / "models" / "base").resolve()
+    named = [is_hub_id(name) and not Path(name).is_dir() for name in names]
+    if names[0] != names[1] and named[0] and (named[1] or ours):
         raise ModelError(f"{other}: nothing beside it says that both have the same weights.")
 
 

@@ -21,6 +21,7 @@ from summarizer.tasks import Decoding, Task
 from summarizer.text import InputError, check_input, decode
 
 COLUMNS = ("base", "lora")
+_HEAD = b'{"input_sha256": '  # what a file of finished batches begins with
 
 
 @dataclass(frozen=True)
@@ -149,14 +150,23 @@ def _row(
 
 def check_target(source: Path, target: Path) -> None:
     """Refuse files that could not be used, before a model is loaded. Raises InputError."""
+    if source.is_dir():
+        raise InputError(f"{source} is a folder: name a file of rows.")
     if not source.is_file():
-        raise InputError(f"There is no file {source}.")
+        stdin = " To read from stdin, save it to a file first." if str(source) == "-" else ""
+        raise InputError(f"There is no file {source}.{stdin}")
+    target = target.resolve()
     if target.is_dir():
         raise InputError(f"{target} is a folder: name a file to write to.")
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is no ordinary file: name a file to write to.")
     if not target.parent.is_dir():
         raise InputError(f"There is no folder {target.parent} to write to.")
     if target.exists() and target.samefile(source):
         raise InputError("IN and OUT are the same file: name another OUT.")
+    for beside in (_partial_of(target), _writing_of(target)):
+        if beside.exists() and beside.samefile(source):
+            raise InputError(f"{beside.name} is where unfinished work is kept: name another OUT.")
     if not os.access(target.parent, os.W_OK):
         raise InputError(f"The folder {target.parent} cannot be written to.")
 
@@ -182,6 +192,7 @@ def run_batch(
     Raises:
         InputError, ModelError: one sentence. OSError: the output cannot be written.
     """
+    target = target.resolve()  # of a link, what it leads to is written
     binding = {
         "input_sha256": table.sha256,
         # the rows' default section is part of what was asked
@@ -190,7 +201,7 @@ def run_batch(
         "batch_size": batch_size,
         **engine.record(task.name),
     }
-    with _Partial(target.with_name(target.name + ".partial"), binding) as partial:
+    with _Partial(_partial_of(target), binding) as partial:
         done = partial.done
         report = Report(len(table.rows), len(done))
         started(len(done), len(table.rows))
@@ -221,6 +232,14 @@ def run_batch(
     return report
 
 
+def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """What two headers differ in, in words."""
+    names = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+    told = {"input_sha256": "rows", "requests_sha256": "rows"}
+    words = dict.fromkeys(told.get(name, name.removesuffix("_sha256")) for name in names)
+    return "another " + ", ".join(word.replace("_", " ") for word in words)
+
+
 class _Partial:
     """The file of finished batches. `done`: place of a row -> its results, on disk already."""
 
@@ -235,7 +254,7 @@ class _Partial:
             self._lock()
             self._file.seek(0)
             good = self._read(self._file.read())
-            self._file.truncate(good)  # a line that was cut off by a kill, or another run's work
+            self._file.truncate(good)  # a line that was cut off by a kill
             if not good:
                 self._append(self._binding)
         except BaseException:
@@ -253,9 +272,14 @@ class _Partial:
                 raise InputError(f"Another run is writing {self.path} at this moment.") from None
 
     def _read(self, data: bytes) -> int:
-        """Take up what is there; the number of bytes that are whole and belong to this run."""
-        good = 0
+        """Take up what is there; the number of bytes that are whole and belong to this run.
+
+        Raises InputError for a file that is none of ours, or holds rows of another run.
+        """
+        good, bound = 0, True
         for number, line in enumerate(data.splitlines(keepends=True)):
+            if number == 0 and not line.startswith(_HEAD):
+                raise InputError(f"{self.path} is in the way: move it, or name another OUT.")
             if not line.endswith(b"\n"):
                 break
             try:
@@ -263,12 +287,19 @@ class _Partial:
             except ValueError:
                 break
             if number == 0:
-                if value != self._binding:
-                    break
+                header, bound = value, value == self._binding
             else:
                 self.done.update({int(place): result for place, result in value.items()})
             good += len(line)
-        return good
+        if bound:
+            return good
+        if self.done:
+            raise InputError(
+                f"{self.path} holds {len(self.done):,} finished rows of a run with "
+                f"{_differing(header, self._binding)}: give the same again, or remove that file to "
+                "start over."
+            )
+        return 0
 
     def add(self, results: dict[int, dict[str, Any]]) -> None:
         """Keep a finished batch: once this returns, no kill loses it."""
@@ -290,7 +321,7 @@ class _Partial:
 
 def _write(table: Table, done: dict[int, dict[str, Any]], target: Path) -> None:
     """The rows as they came, with both columns added, in one step: no half file is ever seen."""
-    unfinished = target.with_name(target.name + ".writing")
+    unfinished = _writing_of(target)
     with unfinished.open("w", encoding="utf-8", newline="") as file:
         if table.header is not None:
             writer = csv.writer(file, delimiter=table.delimiter or ",", lineterminator="\n")
@@ -307,6 +338,14 @@ def _write(table: Table, done: dict[int, dict[str, Any]], target: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
+
+
+def _partial_of(target: Path) -> Path:
+    return target.with_name(target.name + ".partial")
+
+
+def _writing_of(target: Path) -> Path:
+    return target.with_name(target.name + ".writing")
 
 
 def _digest(value: Any) -> str:

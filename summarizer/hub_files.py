@@ -216,6 +216,9 @@ def check_config(repo: str, config: Mapping[str, Any]) -> None:
     for rank in (config.get("r"), *pattern.values()):
         if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= LARGEST_RANK:
             raise HubError(f"{repo} names the rank {rank!r}: it is from 1 to {LARGEST_RANK}.")
+    layers = config.get("target_modules")
+    if not isinstance(layers, (str, list)) or not all(isinstance(name, str) for name in layers):
+        raise HubError(f"{repo} names the layers {layers!r} as target_modules: names are expected.")
     mapping = config.get("auto_mapping") or {}
     library = mapping.get("parent_library") if isinstance(mapping, Mapping) else mapping
     if mapping and not str(library).startswith("transformers."):

@@ -203,7 +203,7 @@ def scores_line(adapter: AdapterInfo) -> str:
     scores = adapter.scores
     try:
         text = _scores_text(scores) if scores else None
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         text = f"The scores file of {escape(adapter.label)} cannot be read; make it again."
     if text is None:
         text = (

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from summarizer.text import visible
 from summarizer.windows import lengths
 
 # The longest section name that a prompt takes: a name is a label, not a second input.
@@ -256,7 +257,7 @@ def section_name(task: Task, raw: str | None) -> str | None:
     """
     if raw is None or not (task.sections or task.segment):
         return None
-    plain = " ".join(raw.split())
+    plain = visible(" ".join(raw.split()))
     if not plain:
         return None
     names = _section_names(task)
@@ -266,6 +267,19 @@ def section_name(task: Task, raw: str | None) -> str | None:
         or names.get(folded.replace("_", " "))
         or (folded[:MAX_SECTION_CHARACTERS].strip())
     )
+
+
+def section_note(task: Task, raw: str | None) -> str:
+    """What somebody should know who names this section; empty where nothing is amiss."""
+    if raw is None or not raw.strip():
+        return ""
+    if not (task.sections or task.segment):
+        return f"The task {task.name} has no sections: --section is left out."
+    name = section_name(task, raw)
+    if task.segment or name in _section_names(task).values():
+        return ""
+    known = ", ".join(name for name, _ in task.sections)
+    return f"The adapter has learned no section “{name}”, and is asked for it all the same; it knows {known}."
 
 
 def _section_names(task: Task) -> dict[str, str]:

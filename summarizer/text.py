@@ -40,11 +40,21 @@ def check_input(text: str) -> str:
     return cleaned
 
 
+# What files of other kinds begin with: some are short, and some are text at their beginning.
+_OTHER_KINDS = (
+    b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"PK\x03\x04", b"{\\rtf", b"\x7fELF"
+)  # fmt: skip
+
+
 def decode(data: bytes) -> str:
     """The text of a file's bytes: UTF-8, UTF-16 with its mark, else Windows-1252.
 
     Raises InputError for bytes that are no text.
     """
+    if data.startswith(_OTHER_KINDS):
+        raise InputError(
+            "This is not text but binary data, a document or a picture: give plain text in UTF-8."
+        )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     elif b"\x00" in data:
@@ -56,9 +66,19 @@ def decode(data: bytes) -> str:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not _looks_binary(text):
+        if not _looks_binary(text) and (encoding == "utf-8-sig" or _is_written(text, encoding)):
             return text
     raise InputError("This is not text but binary data: give plain text in UTF-8.")
+
+
+def _is_written(text: str, encoding: str) -> bool:
+    """Whether bytes that these encodings accept nearly always are text all the same."""
+    if encoding == "utf-16":
+        # unassigned and private characters: no language has them
+        return not any(unicodedata.category(one) in ("Cn", "Co", "Cs") for one in text)
+    plain = sum(one.isascii() for one in text)
+    controls = any(one < " " and one not in "\t\n\r\v\f" for one in text)
+    return 2 * plain >= len(text) and not controls
 
 
 def _looks_binary(text: str) -> bool:
@@ -93,11 +113,15 @@ def clean(text: str) -> str:
     spaces are one space, lines have none at their ends; at most two empty lines in a row; no
     de-identification masks (see `remove_masks`).
     """
-    text = _LINE_ENDS.sub("\n", text)
-    text = _CONTROL.sub("", _INVISIBLE.sub("", text.replace("\t", " ")))
+    text = visible(_LINE_ENDS.sub("\n", text).replace("\t", " "))
     text = unicodedata.normalize("NFC", text)
     text = _tidy_space(text)
     return _tidy_space(remove_masks(text))
+
+
+def visible(text: str) -> str:
+    """The text without control, direction and zero-width characters, and without half ones."""
+    return _CONTROL.sub("", _INVISIBLE.sub("", text))
 
 
 def _tidy_space(text: str) -> str:

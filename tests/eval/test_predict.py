@@ -16,6 +16,7 @@ from eval import predict as module
 from eval.predict import Journal, Request, predict, task_of
 from eval.rows import DataError, read_rows
 from eval.systems import Text
+from summarizer.backbone import ModelError
 from summarizer.generate import Engine
 from tests.warm import Started, run
 
@@ -258,7 +259,10 @@ def test_the_task_is_the_adapters(tiny, tmp_path):
     named = make_adapter(Path(tiny.backbone), tmp_path / "mine", seed=3,
                          run={"recipe": {"task": "dialogue"}})  # fmt: skip
     assert task_of(["base", f"x={named}"]) == "dialogue"
+    silent = make_adapter(Path(tiny.backbone), tmp_path / "silent", seed=3)
     with pytest.raises(DataError, match="Which task is this"):
+        task_of(["base", str(silent)])
+    with pytest.raises(ModelError, match="holds neither an adapter nor a model"):
         task_of([str(tmp_path)])
 
 
@@ -345,8 +349,6 @@ def test_several_processes_write_the_same_file(tiny, data, whole, tmp_path):
 
 def test_a_fault_in_a_worker_is_the_commands_and_no_worker_is_left(tiny, data, tmp_path):
     import multiprocessing
-
-    from summarizer.backbone import ModelError
 
     broken = tmp_path / "radiology"
     broken.mkdir()

@@ -220,7 +220,7 @@ def test_an_adapter_is_scored_by_one_command(tiny, tmp_path, monkeypatch, capsys
     assert scores["versions"]["bertscore"].startswith("missing: FacebookAI/roberta-large")
 
 
-def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monkeypatch):
+def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monkeypatch, capsys):
     from pathlib import Path
 
     monkeypatch.chdir(tmp_path)
@@ -237,8 +237,33 @@ def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monke
     assert run.main([*common, "--data", str(test)]) == 0
     try:
         assert json.loads(beside.read_text())["data"]["split"] == "test"
+        held = beside.read_bytes()
+        other = tmp_path / "other"
+        other.mkdir()
+        fewer = write_jsonl(other / "test.jsonl", rows(3))
+        for data, told in ((fewer, "of other rows"), (test, "the adapter's own decoding")):
+            capsys.readouterr()
+            assert run.main([*common, "--data", str(data)]) == 0
+            assert told in capsys.readouterr().err
+            assert beside.read_bytes() == held
     finally:
         beside.unlink()
+
+
+def test_the_training_set_beside_the_rows_makes_the_floors_that_need_one(
+    tiny, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    test = write_jsonl(tmp_path / "test.jsonl", rows(4))
+    common = [tiny.adapters["radiology"], "--backbone", tiny.backbone, "--max-new-tokens", "4",
+              "--data", str(test), "--json", "s.json", "--resamples", "100"]  # fmt: skip
+    assert run.main(common) == 0
+    assert "floors are left out: most frequent target, nearest" in capsys.readouterr().err
+    write_jsonl(tmp_path / "train.jsonl", rows(6))
+    assert run.main(common) == 0
+    assert f"Training set of the floors: {tmp_path / 'train.jsonl'}" in capsys.readouterr().err
+    systems = json.loads((tmp_path / "s.json").read_text())["systems"]
+    assert {"most frequent target", "nearest training input"} <= set(systems)
 
 
 def test_two_adapters_are_compared_by_one_command(tiny, tmp_path, monkeypatch, capsys):
@@ -276,6 +301,7 @@ def test_text_made_elsewhere_is_scored(tmp_path, capsys):
         (["--data", "none.jsonl"], "Name the adapter to score"),
         (["models/x", "--predictions", "p.jsonl"], "not both"),
         (["models/none", "--data", "none.jsonl", "--task", "radiology"], "none"),
+        (["nowhere", "--data", "none.jsonl"], "nowhere"),
         (["--predictions", "none.jsonl", "--resamples", "3"], "--resamples must be from 100"),
         (["--predictions", "none.jsonl", "--seed", "-1"], "--seed must be at least 0"),
         (["--predictions", "none.jsonl", "--json", "."], ". is a folder"),

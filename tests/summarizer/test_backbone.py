@@ -295,6 +295,41 @@ def test_an_adapter_with_some_of_its_weights(tiny, adapter_copy):
     assert "not all there" in refusal(load_adapters, fresh, {"a": str(adapter_copy)})
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"r": 3}, "says rank 3 and holds a matrix of rank"),
+        ({"target_modules": 5}, "names the layers 5 as target_modules"),
+    ],
+)
+def test_a_configuration_that_is_not_the_weights(backbone, adapter_copy, changes, told):
+    config = json.loads((adapter_copy / "adapter_config.json").read_text())
+    (adapter_copy / "adapter_config.json").write_text(json.dumps(config | changes))
+    assert told in refusal(load_adapters, backbone, {"a": str(adapter_copy)})
+
+
+def test_an_adapter_that_names_a_base_of_the_hub_is_not_put_on_the_project_s_own(tmp_path):
+    for file in ("adapter_config.json", "adapter_model.safetensors", "run.json"):
+        shutil.copy(ROOT / "models/question" / file, tmp_path)
+    path = tmp_path / "adapter_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"base_model_name_or_path": "google/flan-t5-base"}))
+    load_adapters(load_backbone("models/base"), {"a": str(tmp_path)})  # its record says it fits
+    (tmp_path / "run.json").unlink()
+    sentence = refusal(load_adapters, load_backbone("models/base"), {"a": str(tmp_path)})
+    assert "it was trained on google/flan-t5-base" in sentence
+
+
+def test_a_file_or_a_mistyped_folder_is_told_as_that(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adapter.txt").write_text("")
+    (tmp_path / "out").mkdir()
+    assert "is a file: name the folder" in refusal(resolve, "adapter.txt", "adapter")
+    assert refusal(resolve, "out/adapter", "adapter").startswith(
+        "There is no folder out/adapter. Of the Hub: "
+    )
+
+
 def test_an_adapter_that_is_not_lora(backbone, adapter_copy):
     config = json.loads((adapter_copy / "adapter_config.json").read_text())
     (adapter_copy / "adapter_config.json").write_text(json.dumps(config | {"peft_type": "IA3"}))

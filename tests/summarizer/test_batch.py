@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -181,9 +182,15 @@ def test_a_line_that_a_kill_cut_off_is_done_again(engine, tmp_path, damage):
     assert target.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("change", ["input", "decoding", "batch_size"])
-def test_work_of_another_input_or_other_settings_is_not_taken_up(engine, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("input", "rows"), ("decoding", "decoding"), ("batch_size", "batch size")],
+)
+def test_work_of_another_input_or_other_settings_is_neither_taken_up_nor_lost(
+    engine, tmp_path, change, told
+):
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    partial = tmp_path / "out.jsonl.partial"
     write_rows(source, 6)
     with pytest.raises(KeyboardInterrupt):
         run(Counting(engine, stop_after=3), source, target)
@@ -194,9 +201,42 @@ def test_work_of_another_input_or_other_settings_is_not_taken_up(engine, tmp_pat
         options["decoding"] = Decoding(max_new_tokens=13)
     else:
         options["batch_size"] = 3
+    kept = partial.read_bytes()
     again = Counting(engine)
+    with pytest.raises(InputError, match=f"holds 2 finished rows of a run with another {told}:"):
+        run(again, source, target, **options)
+    assert partial.read_bytes() == kept and not target.exists()
+    partial.unlink()  # as it says
     assert run(again, source, target, **options).resumed == 0
     assert again.given == [6]
+
+
+def test_settings_may_change_before_a_row_is_done(engine, tmp_path):
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_rows(source, 4)
+    with pytest.raises(KeyboardInterrupt):
+        run(Counting(engine, stop_after=1), source, target)
+    assert run(engine, source, target, batch_size=3).resumed == 0
+    assert len(target.read_text().splitlines()) == 4
+
+
+def test_what_a_link_leads_to_is_written(engine, tmp_path):
+    source, link = tmp_path / "in.jsonl", tmp_path / "link.jsonl"
+    write_rows(source, 4)
+    link.symlink_to(tmp_path / "real.jsonl")
+    check_target(source, link)
+    run(engine, source, link)
+    assert link.is_symlink() and len((tmp_path / "real.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_file_that_is_none_of_ours_is_left_alone(engine, tmp_path):
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_rows(source, 4)
+    other = tmp_path / "out.jsonl.partial"
+    other.write_text('{"input": "somebody\'s rows"}\n')
+    with pytest.raises(InputError, match="is in the way: move it"):
+        run(engine, source, target)
+    assert other.read_text() == '{"input": "somebody\'s rows"}\n'
 
 
 def test_two_runs_do_not_write_one_file(engine, tmp_path):
@@ -265,8 +305,12 @@ def test_a_bad_row_is_named_by_its_line_before_anything_runs(tmp_path, name, con
 
 def test_files_that_cannot_be_used(tmp_path):
     source = tmp_path / "in.jsonl"
-    with pytest.raises(InputError, match="There is no file"):
+    with pytest.raises(InputError, match=r"in\.jsonl\.$"):
         check_target(source, tmp_path / "out")
+    with pytest.raises(InputError, match="There is no file -. To read from stdin, save it"):
+        check_target(Path("-"), tmp_path / "out")
+    with pytest.raises(InputError, match="is a folder: name a file of rows"):
+        check_target(tmp_path, tmp_path / "out")
     source.write_text("{}")
     with pytest.raises(InputError, match="is a folder"):
         check_target(source, tmp_path)
@@ -274,3 +318,11 @@ def test_files_that_cannot_be_used(tmp_path):
         check_target(source, tmp_path / "nowhere" / "out")
     with pytest.raises(InputError, match="same file"):
         check_target(source, tmp_path / "." / "in.jsonl")
+    for ending in ("partial", "writing"):
+        unfinished = tmp_path / f"out.{ending}"
+        unfinished.write_text("{}")
+        with pytest.raises(InputError, match=f"out.{ending} is where unfinished work is kept"):
+            check_target(unfinished, tmp_path / "out")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is no ordinary file"):
+        check_target(source, tmp_path / "pipe")

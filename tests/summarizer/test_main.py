@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 from tiny_t5 import TEXTS, make_adapter, make_backbone
 
-from summarizer.__main__ import main
+from summarizer.__main__ import _read_text, main
 from summarizer.backbone import ROOT
 from summarizer.tasks import Decoding
+from summarizer.text import InputError
 
 
 @pytest.fixture
@@ -213,6 +214,40 @@ def test_files_that_are_not_there(command, tmp_path):
     assert_refused(command("run", "radiology", tmp_path), "is a folder")
     missing = command("batch", "radiology", tmp_path / "no.jsonl", tmp_path / "out")
     assert_refused(missing, "There is no file")
+    assert_refused(command("batch", "radiology", tmp_path, tmp_path / "out"), "is a folder")
+    assert_refused(command("run", "radiology", ""), "FILE is empty")
+
+
+def test_without_stdin_it_says_so(command, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="Nothing can be read from stdin"):
+        _read_text("-")
+
+
+def test_half_a_character_in_a_section_is_left_out(command, tmp_path):
+    text = tmp_path / "visit.txt"
+    text.write_text("Doctor: Any pills?\nPatient: No.")
+    done = command("run", "dialogue", text, "--section", "plan\udcff", "--max-new-tokens", 3)
+    assert done.code == 0, done.err
+    rows = tmp_path / "in.jsonl"
+    rows.write_text('{"input": "Doctor: Hi.", "section": "\\ud800"}\n')
+    done = command("batch", "dialogue", rows, tmp_path / "out.jsonl", "--max-new-tokens", 3)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("task", "section", "told"),
+    [
+        ("dialogue", "hystory", "has learned no section “hystory”"),
+        ("radiology", "plan", "The task radiology has no sections"),
+        ("dialogue", "Plan", None),
+        ("dialogue", "GENHX", None),
+    ],
+)
+def test_a_section_that_means_nothing_is_told(command, task, section, told):
+    done = command("run", task, "--section", section, "--max-new-tokens", 3, stdin="Patient: Hi.")
+    assert done.code == 0
+    assert told in done.err if told else "section" not in done.err
 
 
 def test_a_row_without_input_names_its_line(command, tmp_path):

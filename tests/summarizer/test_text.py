@@ -144,7 +144,18 @@ def test_files_are_read_in_the_encodings_that_people_have(data, text):
 
 @pytest.mark.parametrize(
     "data",
-    [bytes(range(256)) * 4, b"\x7fELF\x02\x01\x00\x00", b"\x89PNG\r\n\x1a\n\x00", b"\xff\xfe\x00"],
+    [
+        bytes(range(256)) * 4,
+        b"\x7fELF\x02\x01\x00\x00",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe0",
+        b"\x1f\x8b\x08",
+        b"%PDF-1.7\nthe words of a page",
+        b"\xde\xad\xbe\xef",  # letters in Windows-1252, and nobody's word
+        b"na\xefve\x07",
+        b"\xff\xfe\x00",
+        b"\xff\xfe" + bytes(range(160, 255)) * 4,  # UTF-16 with characters that do not exist
+    ],
 )
 def test_binary_files_are_refused(data):
     with pytest.raises(InputError, match="binary"):
