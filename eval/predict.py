@@ -30,7 +30,6 @@ from eval.rows import (
     check_name,
     check_task,
     describe_data,
-    file_sha256,
     meta_path,
     read_meta,
     read_predictions,
@@ -38,6 +37,7 @@ from eval.rows import (
 )
 from eval.systems import EngineWriter, FloorWriter, ModelWriter, Text, Writer, kind_of, versions
 from eval.workers import Workers, worth_it
+from summarizer.backbone import file_sha256
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ METRICS = {"radiology": ("rouge1", "rougeL"), "dialogue": ("rouge1", "rougeL"),
            "question": ("rouge1", "rougeL")}  # fmt: skip
 LABELS = {"rouge1": "ROUGE-1", "rougeL": "ROUGE-L"}
 # What ROUGE does not see, of all sources together.
-KEPT = {"abnormal_kept": ("abnormal reports summarised as abnormal", "abnormal"),
+KEPT = {"abnormality_agreement": ("normal or abnormal as the reference says", None),
+        "abnormal_kept": ("abnormal reports summarised as abnormal", "abnormal"),
         "normal_kept": ("normal reports summarised as normal", "normal"),
         "focus_kept": ("words kept that say what is asked about", None)}  # fmt: skip
 NEW = ", new"  # rows that have no twin among the training rows, and no target that one of them has
@@ -72,6 +73,7 @@ def between(text: str, name: str, block: str) -> str:
 def scores_table() -> str:
     """One row for each task, source and metric, as a Markdown table."""
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
+    even: list[str] = []
     for task in TASKS:
         path = MODELS / task / "scores.json"
         if not path.is_file():
@@ -86,32 +88,40 @@ def scores_table() -> str:
             )
             if shown:
                 named = f"{task}, {segment['value']}"
+                even += [
+                    f"{named} ({LABELS[metric]})"
+                    for metric in METRICS[task]
+                    if not _beyond(find_pair(segment["paired"], "lora", "base", metric))
+                ]
                 lines += [row(named, segment, metric) for metric in METRICS[task]]
         for metric, (label, reference) in KEPT.items():
             if metric in scores["systems"]["lora"]:
                 n = sizes.get(("reference", reference), scores["data"]["n"])
-                # No floor: whoever repeats the whole input keeps everything.
-                systems = {name: scores["systems"][name] for name in ("base", "lora")}
-                whole = {**scores, "n": n, "systems": systems}
-                lines.append(row(f"{task}, {label}", whole, metric, plain=True))
+                lines.append(row(f"{task}, {label}", {**scores, "n": n}, metric))
+    if even:
+        lines += ["", f"No better than the base beyond chance: {'; '.join(even)}."]
     return "\n".join(lines)
 
 
-def row(named: str, segment: Mapping[str, Any], metric: str, *, plain: bool = False) -> str:
-    """A table row; LoRA's figure is bold where it is above every trivial method's, unless `plain`."""
+def _beyond(pair: Mapping[str, Any] | None) -> bool:
+    """Whether the interval of a paired difference lies above zero."""
+    return pair is not None and pair["low"] > 0
+
+
+def row(named: str, segment: Mapping[str, Any], metric: str) -> str:
+    """A table row; LoRA's figure is bold where it is above every trivial method's."""
     systems = segment["systems"]
     floors = {name: s[metric] for name, s in systems.items() if name in FLOORS and metric in s}
     floor = max(floors, key=lambda name: floors[name]["mean"], default=None)
     pair = find_pair(segment["paired"], "lora", "base", metric)
     lora = interval(systems["lora"][metric])
     above = floor is None or systems["lora"][metric]["mean"] > floors[floor]["mean"]
-    bold = above and not plain
     cells = [
         named,
         str(segment["n"]),
         LABELS.get(metric, "%"),
         interval(systems["base"][metric]),
-        f"**{lora}**" if bold else lora,
+        f"**{lora}**" if above else lora,
         difference(pair) if pair else "-",
         f"{floors[floor]['mean']:.1f} ({floor})" if floor else "-",
     ]

@@ -8,7 +8,6 @@ sentence that names the row.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from eval.floors import FLOORS
 from eval.style import words
+from summarizer.backbone import file_sha256
 
 Row = dict[str, Any]
 
@@ -242,11 +242,6 @@ def named_split(path: Path | str) -> str | None:
     if any(word in stem for word in ("valid", "dev")):
         return "validation"
     return "test" if re.search(r"(?<![a-z])test", stem) else None
-
-
-def file_sha256(path: Path | str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def meta_path(path: Path | str) -> Path:

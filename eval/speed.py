@@ -158,6 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
 
     def body() -> None:
+        from summarizer.backbone import ADAPTER_WEIGHTS, file_sha256, resolve
+
         if arguments.rows < 1:
             raise DataError(f"--rows must be at least 1, not {arguments.rows}.")
         request = request_of(arguments, [arguments.adapter])
@@ -165,7 +167,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         ours = in_batches(request, arguments.adapter, rows)
         loop = row_by_row(request, arguments.adapter, rows)
         again = in_batches(request, arguments.adapter, rows)
-        found = result(ours, loop, again, len(rows), request.batch_size)
+        found = {
+            "adapter": arguments.adapter,
+            "adapter_sha256": file_sha256(
+                resolve(arguments.adapter, "adapter")[0] / ADAPTER_WEIGHTS
+            ),
+            **result(ours, loop, again, len(rows), request.batch_size),
+        }
         print(table(found))
         if arguments.json:
             Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)

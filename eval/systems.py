@@ -72,7 +72,13 @@ class EngineWriter:
         decoding: Mapping[str, Any] | None = None,
         threads: int | None = None,
     ) -> None:
-        from summarizer.backbone import ADAPTER_WEIGHTS, code_sha256, resolve, weights_sha256
+        from summarizer.backbone import (
+            ADAPTER_WEIGHTS,
+            code_sha256,
+            file_sha256,
+            resolve,
+            weights_sha256,
+        )
         from summarizer.generate import Engine
 
         self._engine = Engine.load(
@@ -98,8 +104,6 @@ class EngineWriter:
             "engine": "summarizer.generate.Engine.batch",
             "code_sha256": code_sha256(),
         }
-        from eval.rows import file_sha256
-
         weights = {
             "adapter": _public(adapter),
             "adapter_revision": info.revision,

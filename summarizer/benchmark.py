@@ -119,6 +119,7 @@ def benchmark(
         "decoding": decoding.to_dict(),
         "backbone": engine.backbone_name,
         "adapter": adapter,
+        "adapter_sha256": engine.record(task.name)["adapter_sha256"],
         "device": str(engine.device),
         "dtype": str(engine.dtype),
         "threads": torch.get_num_threads(),

@@ -258,7 +258,7 @@ def _curve_tables(curve: Sequence[Mapping[str, Any]], *, drawn: bool = False) ->
     """
     training = [{k: v for k, v in p.items() if k in ("step", "epoch", "loss")} for p in curve]
     validation = [
-        {k: v for k, v in p.items() if k in ("step", "epoch") or k.startswith("eval_")}
+        {k: v for k, v in _flat(p).items() if k in ("step", "epoch") or k.startswith("eval_")}
         for p in curve
     ]
     parts = []
@@ -269,6 +269,17 @@ def _curve_tables(curve: Sequence[Mapping[str, Any]], *, drawn: bool = False) ->
         rows = _curve_table([point for point in points if set(point) - {"step", "epoch"}])
         parts += [words, rows] if rows else []
     return join(parts) if parts else ""
+
+
+def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A base's loss of each objective is a figure of its own."""
+    flat: dict[str, Any] = {}
+    for key, value in point.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key} {name}": one for name, one in value.items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _curve_table(points: Sequence[Mapping[str, Any]], most: int = 14) -> str:

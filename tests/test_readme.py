@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eval import readme
+from summarizer.backbone import file_sha256
 from summarizer.tasks import TASKS
 from summarizer.windows import LONGEST, MOST_WORDS, SLACK
 from train.answers import exchange_groups, exchanges
@@ -150,6 +151,14 @@ def test_publishing_takes_five_lines_that_the_commands_understand():
             pushed.append((Path(options.folder).name, options.repository, options.dry_run))
     assert pushed[0] == ("base", f"OWNER/{push.BASE_NAME}", False)  # what an adapter looks for
     assert [dry for _, _, dry in pushed[1:]] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["columns", "evaluation"])
+def test_the_speeds_are_of_the_released_adapter(name):
+    found = json.loads((readme.MEASURED / f"{name}.json").read_text(encoding="utf-8"))
+    assert found["adapter"] == "models/radiology"
+    weights = ROOT / found["adapter"] / "adapter_model.safetensors"
+    assert found["adapter_sha256"] == file_sha256(weights), "measure again"
 
 
 def test_speeds_are_those_of_the_files_that_the_commands_write(tmp_path, monkeypatch):

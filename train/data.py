@@ -6,7 +6,6 @@ Rows are JSON Lines with `id`, `input`, `target` and, where known, `source`, `se
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.clinical import tells_abnormality
+from summarizer.backbone import file_sha256
 from summarizer.tasks import Task, for_run, get_task, section_name, segment_of
 from summarizer.text import clean
 from summarizer.windows import turns_of
@@ -237,14 +237,6 @@ def _left_out(
     if masks_dropped and without_masks(row["target"]) is None:
         return "target not readable without its masks"
     return None
-
-
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _normal(text: str) -> str:

@@ -278,7 +278,7 @@ def mix(recipe: Recipe, folder: Path) -> str:
     """
     from safetensors.torch import load_file, save_file
 
-    from train.data import file_sha256
+    from summarizer.backbone import file_sha256
 
     shares, name = recipe.adapter.mixed, "adapter_model.safetensors"
     own = load_file(folder / name)

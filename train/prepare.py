@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 
+from summarizer.backbone import file_sha256
 from summarizer.tasks import get_task, section_name
 from summarizer.text import InputError, clean, decode
-from train.data import file_sha256
 from train.errors import DataError, UserError
 from train.jsonl import json_objects
 from train.leaks import Leak, find_leaks, normal

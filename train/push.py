@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from summarizer.backbone import ModelError, read_shapes, weights_sha256
+from summarizer.backbone import ModelError, file_sha256, read_shapes, weights_sha256
 from summarizer.card import card
 from summarizer.hub import HubError, HubName, RemoteFile, client, list_files, patiently, told
 from summarizer.hub_files import (
@@ -253,8 +253,7 @@ def _check_files(folder: Path) -> None:
 def _check_hashes(
     folder: Path, weights: Path, run: Mapping[str, Any], scores: Mapping[str, Any]
 ) -> None:
-    with weights.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = file_sha256(weights)
     if run.get("adapter_sha256") and run["adapter_sha256"] != actual:
         raise PushError(
             f"run.json in {folder} tells of other weights than adapter_model.safetensors: train "

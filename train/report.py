@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from train.data import Rows, file_sha256
+from summarizer.backbone import file_sha256
+from train.data import Rows
 from train.model import Source, base_record, count_parameters
 from train.recipe import Recipe
 

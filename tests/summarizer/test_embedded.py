@@ -13,10 +13,6 @@ from summarizer.tasks import TASKS, Decoding, build_prompt
 from summarizer.windows import joined, parts_of
 from tests.warm import run
 
-there = [task for task in TASKS.values() if (ROOT / task.adapter / "adapter_config.json").is_file()]
-pytestmark = pytest.mark.skipif(
-    len(there) < len(TASKS), reason="models/ does not hold all three adapters yet"
-)
 GREEDY = Decoding(max_new_tokens=48)
 SHORT = Decoding(max_new_tokens=20)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
