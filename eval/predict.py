@@ -31,6 +31,7 @@ from eval.rows import (
     check_task,
     describe_data,
     meta_path,
+    named_split,
     read_meta,
     read_predictions,
     read_rows,
@@ -387,21 +388,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def decoding_given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The decoding settings that the options name; the adapter has its own of the rest."""
-    names = (
-        *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
-        *("end_bias", "copy_bias", "lexicon", "flag"),
-    )
-    given = {name: getattr(arguments, name) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _train_beside(data: str, systems: Sequence[str]) -> str | None:
     """The training set that stands beside the rows, where floors may need one."""
+    if "floors" not in systems or not Path(data).name or named_split(data) == "train":
+        return None
     train = Path(data).with_name("train.jsonl")
-    beside = "floors" in systems and Path(data).name != train.name and train.is_file()
-    return str(train) if beside else None
+    return str(train) if train.is_file() else None
 
 
 def floors_note(request: Request) -> str:
@@ -420,6 +412,11 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--batch-size must be at least 1, not {arguments.batch_size}.")
     if not 0 <= arguments.workers <= 64:
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
+    names = (
+        *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
+        *("end_bias", "copy_bias", "lexicon", "flag"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
     return Request(
         systems=tuple(systems),
         task=arguments.task or task_of(systems),
@@ -428,7 +425,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         device=arguments.device,
         dtype=arguments.dtype,
         batch_size=arguments.batch_size,
-        decoding=decoding_given(arguments),
+        decoding={name: value for name, value in given.items() if value is not None},
         workers=arguments.workers,
     )
 

@@ -97,6 +97,8 @@ def scores_table() -> str:
         for metric, (label, reference) in KEPT.items():
             if metric in scores["systems"]["lora"]:
                 n = sizes.get(("reference", reference), scores["data"]["n"])
+                if not _beyond(find_pair(scores["paired"], "lora", "base", metric)):
+                    even.append(f"{task}, {label}")
                 lines.append(row(f"{task}, {label}", {**scores, "n": n}, metric))
     if even:
         lines += ["", f"No better than the base beyond chance: {'; '.join(even)}."]

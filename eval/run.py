@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.predict import decoding_given, run_command
+from eval.predict import run_command
 from eval.rows import DataError, named_split
 from eval.source import add_source_options, predictions_of
 
@@ -105,22 +105,26 @@ def _beside_adapter(arguments: argparse.Namespace, scores: Mapping[str, Any]) ->
     if revision is not None:
         return None
     path = folder / "scores.json"
-    held = _held(path)
-    if held is None or (held == scores["data"].get("sha256") and not decoding_given(arguments)):
+    other = _what_else(path, scores)
+    if other is None:
         return path
-    same = held == scores["data"].get("sha256")
-    what = "these rows with the adapter's own decoding" if same else "other rows"
     print(
-        f"{path} holds the scores of {what} and stays as it is: --json FILE writes the new ones.",
+        f"{path} holds the scores of this adapter {other} and stays as it is: --json FILE writes the "
+        "new ones.",
         file=sys.stderr,
     )
     return None
 
 
-def _held(path: Path) -> str | None:
-    """The hash of the rows that a scores file is of; None where there is none to lose."""
+def _what_else(path: Path, scores: Mapping[str, Any]) -> str | None:
+    """What a scores file of the same weights was measured on or with; None where none is lost."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["data"]["sha256"])
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if held["adapter_sha256"] != scores.get("adapter_sha256"):
+            return None
+        if held["data"]["sha256"] != scores["data"].get("sha256"):
+            return "on other rows"
+        return "with another decoding" if held["decoding"] != scores["decoding"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

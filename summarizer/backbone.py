@@ -370,7 +370,7 @@ def resolve(source: str, what: str = "model") -> tuple[Path, str | None]:
     except ModelError as error:
         if not Path(source).parent.is_dir():
             raise
-        raise ModelError(f"There is no folder {source}. Of the Hub: {error}") from error
+        raise ModelError(f"There is no folder {source}. On the Hub: {error}") from error
 
 
 _HUB_ID = re.compile(

@@ -22,6 +22,13 @@ from summarizer.text import InputError, check_input, decode
 
 COLUMNS = ("base", "lora")
 _HEAD = b'{"input_sha256": '  # what a file of finished batches begins with
+# What the keys of its header are called, where they differ from those of another run.
+_DIFFERENCES = {
+    "requests_sha256": "another section",
+    "versions": "another version of the software",
+    **dict.fromkeys(("backbone_sha256", "backbone_revision"), "another backbone"),
+    **dict.fromkeys(("adapter_sha256", "adapter_revision"), "another adapter"),
+}
 
 
 @dataclass(frozen=True)
@@ -153,9 +160,10 @@ def check_target(source: Path, target: Path) -> None:
     if source.is_dir():
         raise InputError(f"{source} is a folder: name a file of rows.")
     if not source.is_file():
-        stdin = " To read from stdin, save it to a file first." if str(source) == "-" else ""
-        raise InputError(f"There is no file {source}.{stdin}")
-    target = target.resolve()
+        if str(source) == "-":
+            raise InputError("batch does not read stdin: save the rows to a file and name it.")
+        raise InputError(f"There is no file {source}.")
+    target = _resolved(target)
     if target.is_dir():
         raise InputError(f"{target} is a folder: name a file to write to.")
     if target.exists() and not target.is_file():
@@ -192,7 +200,7 @@ def run_batch(
     Raises:
         InputError, ModelError: one sentence. OSError: the output cannot be written.
     """
-    target = target.resolve()  # of a link, what it leads to is written
+    target = _resolved(target)
     binding = {
         "input_sha256": table.sha256,
         # the rows' default section is part of what was asked
@@ -235,9 +243,10 @@ def run_batch(
 def _differing(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """What two headers differ in, in words."""
     names = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
-    told = {"input_sha256": "rows", "requests_sha256": "rows"}
-    words = dict.fromkeys(told.get(name, name.removesuffix("_sha256")) for name in names)
-    return "another " + ", ".join(word.replace("_", " ") for word in words)
+    if "input_sha256" in names:
+        return "other rows"
+    words = [_DIFFERENCES.get(name, f"another {name.replace('_', ' ')}") for name in names]
+    return ", ".join(dict.fromkeys(words))
 
 
 class _Partial:
@@ -278,7 +287,7 @@ class _Partial:
         """
         good, bound = 0, True
         for number, line in enumerate(data.splitlines(keepends=True)):
-            if number == 0 and not line.startswith(_HEAD):
+            if number == 0 and not (line.startswith(_HEAD) or _HEAD.startswith(line)):
                 raise InputError(f"{self.path} is in the way: move it, or name another OUT.")
             if not line.endswith(b"\n"):
                 break
@@ -338,6 +347,14 @@ def _write(table: Table, done: dict[int, dict[str, Any]], target: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(target)
+
+
+def _resolved(target: Path) -> Path:
+    """What a link leads to: that is written. Raises InputError for links in a circle."""
+    try:
+        return target.resolve()
+    except (OSError, RuntimeError):  # RuntimeError until Python 3.13
+        raise InputError(f"{target} is a link that leads nowhere: name another OUT.") from None
 
 
 def _partial_of(target: Path) -> Path:

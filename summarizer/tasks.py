@@ -276,10 +276,12 @@ def section_note(task: Task, raw: str | None) -> str:
     if not (task.sections or task.segment):
         return f"The task {task.name} has no sections: --section is left out."
     name = section_name(task, raw)
-    if task.segment or name in _section_names(task).values():
+    if name is None or task.segment or name in _section_names(task).values():
         return ""
     known = ", ".join(name for name, _ in task.sections)
-    return f"The adapter has learned no section “{name}”, and is asked for it all the same; it knows {known}."
+    return (
+        f"“{name}” is none of the usual sections ({known}); the model is asked for it as it stands."
+    )
 
 
 def _section_names(task: Task) -> dict[str, str]:

@@ -42,7 +42,7 @@ def check_input(text: str) -> str:
 
 # What files of other kinds begin with: some are short, and some are text at their beginning.
 _OTHER_KINDS = (
-    b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"PK\x03\x04", b"{\\rtf", b"\x7fELF"
+    b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"\x1f\x8b", b"PK\x03\x04", b"{\\rtf", b"\x7fELF"
 )  # fmt: skip
 
 
@@ -74,11 +74,12 @@ def decode(data: bytes) -> str:
 def _is_written(text: str, encoding: str) -> bool:
     """Whether bytes that these encodings accept nearly always are text all the same."""
     if encoding == "utf-16":
-        # unassigned and private characters: no language has them
-        return not any(unicodedata.category(one) in ("Cn", "Co", "Cs") for one in text)
-    plain = sum(one.isascii() for one in text)
-    controls = any(one < " " and one not in "\t\n\r\v\f" for one in text)
-    return 2 * plain >= len(text) and not controls
+        # Unassigned and private characters: a bullet of Word's is one, no text is made of them.
+        strange = sum(unicodedata.category(one) in ("Cn", "Co", "Cs") for one in text)
+        return 10 * strange <= len(text)
+    text = text.removesuffix("\x1a")  # as DOS ended files
+    plain = sum(one.isascii() and (one >= " " or one in "\t\n\r\v\f") for one in text)
+    return 2 * plain >= len(text)
 
 
 def _looks_binary(text: str) -> bool:

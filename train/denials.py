@@ -19,6 +19,10 @@ from train.retell import answered, is_question, turn_of
 _DENIED = re.compile(
     r"\bnegative:|\b(?:den(?:y|ies|ied|ying)|never|(?:do|does|did|has|have|is|are|was)n't)\b"
 )
+# What a no to a question does not deny: "Any trouble with the metformin?", "Have you quit smoking?"
+_ASIDE = re.compile(
+    r"\b(?:with|about|from|besides|other than|stop(?:ped)?|quit|questions?)\b.*", re.S
+)
 _FUNCTION = frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
 
@@ -39,22 +43,29 @@ def turned(note: str, conversation: str) -> float:
 @lru_cache(maxsize=2_000)
 def told_in(conversation: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Stems of the content words that are affirmed, of those that are denied, and of those that
-    were asked and have another answer than a yes or a no ("Any pills?" "One for the pressure.")."""
+    were asked about without being either: whose answer is another than a yes or a no ("Any pills?"
+    "One for the pressure."), or to which a no may mean both ("No fever?")."""
     affirmed: set[str] = set()
     denied: set[str] = set()
     left_open: set[str] = set()
-    asked: set[str] = set()
+    asked = ""
     for turn in turns_of(conversation):
         by_doctor, text = turn_of(turn)
         if not by_doctor and asked:
             text, yes = answered(text)
-            (left_open if yes is None else affirmed if yes else denied).update(asked)
+            # "No fever?" is answered by "No" and by "Correct" alike.
+            about, negated = _polarity(_ASIDE.sub("", asked))
+            left_open |= set(tokenize(asked)) - about
+            if negated or yes is None:
+                left_open |= about
+            else:
+                (affirmed if yes else denied).update(about)
         if not by_doctor or not asked:
-            asked = set()
+            asked = ""
         for sentence in sentences(text):
             if is_question(sentence):
                 # The last thing asked is what is answered.
-                asked = set(tokenize(sentence)) if by_doctor else set()
+                asked = sentence.lower() if by_doctor else ""
             else:
                 states, denies = _polarity(sentence)
                 affirmed |= states

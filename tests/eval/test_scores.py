@@ -225,8 +225,8 @@ def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monke
 
     monkeypatch.chdir(tmp_path)
     beside = Path(tiny.adapters["radiology"]) / "scores.json"
-    common = [tiny.adapters["radiology"], "--backbone", tiny.backbone, "--max-new-tokens", "4",
-              "--no-floors", "--resamples", "100"]  # fmt: skip
+    common = [tiny.adapters["radiology"], "--backbone", tiny.backbone, "--no-floors",
+              "--resamples", "100"]  # fmt: skip
     valid = write_jsonl(tmp_path / "validation.jsonl", rows(6))
     test = write_jsonl(tmp_path / "test.jsonl", rows(6))
     assert run.main([*common, "--data", str(valid)]) == 0
@@ -241,11 +241,21 @@ def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monke
         other = tmp_path / "other"
         other.mkdir()
         fewer = write_jsonl(other / "test.jsonl", rows(3))
-        for data, told in ((fewer, "of other rows"), (test, "the adapter's own decoding")):
+        for data, more, told in (
+            (fewer, [], "on other rows"),
+            (test, ["--max-new-tokens", "4"], "with another decoding"),
+            (test, [], None),
+        ):
             capsys.readouterr()
-            assert run.main([*common, "--data", str(data)]) == 0
-            assert told in capsys.readouterr().err
-            assert beside.read_bytes() == held
+            assert run.main([*common, *more, "--data", str(data)]) == 0
+            err = capsys.readouterr().err
+            assert f"this adapter {told} and stays" in err if told else "stays" not in err
+            assert json.loads(beside.read_text())["data"] == json.loads(held)["data"]
+            assert told is None or beside.read_bytes() == held
+        # Of other weights nothing is lost: they are scored anew.
+        beside.write_text(json.dumps(json.loads(held) | {"adapter_sha256": "0" * 64}))
+        assert run.main([*common, "--data", str(fewer)]) == 0
+        assert json.loads(beside.read_text())["data"]["n"] == 3
     finally:
         beside.unlink()
 

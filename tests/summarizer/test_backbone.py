@@ -326,7 +326,7 @@ def test_a_file_or_a_mistyped_folder_is_told_as_that(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
     assert "is a file: name the folder" in refusal(resolve, "adapter.txt", "adapter")
     assert refusal(resolve, "out/adapter", "adapter").startswith(
-        "There is no folder out/adapter. Of the Hub: "
+        "There is no folder out/adapter. On the Hub: "
     )
 
 

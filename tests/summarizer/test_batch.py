@@ -184,7 +184,11 @@ def test_a_line_that_a_kill_cut_off_is_done_again(engine, tmp_path, damage):
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [("input", "rows"), ("decoding", "decoding"), ("batch_size", "batch size")],
+    [
+        ("input", "other rows"),
+        ("decoding", "another decoding"),
+        ("batch_size", "another batch size"),
+    ],
 )
 def test_work_of_another_input_or_other_settings_is_neither_taken_up_nor_lost(
     engine, tmp_path, change, told
@@ -203,7 +207,7 @@ def test_work_of_another_input_or_other_settings_is_neither_taken_up_nor_lost(
         options["batch_size"] = 3
     kept = partial.read_bytes()
     again = Counting(engine)
-    with pytest.raises(InputError, match=f"holds 2 finished rows of a run with another {told}:"):
+    with pytest.raises(InputError, match=f"holds 2 finished rows of a run with {told}:"):
         run(again, source, target, **options)
     assert partial.read_bytes() == kept and not target.exists()
     partial.unlink()  # as it says
@@ -307,7 +311,7 @@ def test_files_that_cannot_be_used(tmp_path):
     source = tmp_path / "in.jsonl"
     with pytest.raises(InputError, match=r"in\.jsonl\.$"):
         check_target(source, tmp_path / "out")
-    with pytest.raises(InputError, match="There is no file -. To read from stdin, save it"):
+    with pytest.raises(InputError, match="batch does not read stdin: save the rows"):
         check_target(Path("-"), tmp_path / "out")
     with pytest.raises(InputError, match="is a folder: name a file of rows"):
         check_target(tmp_path, tmp_path / "out")
@@ -323,6 +327,9 @@ def test_files_that_cannot_be_used(tmp_path):
         unfinished.write_text("{}")
         with pytest.raises(InputError, match=f"out.{ending} is where unfinished work is kept"):
             check_target(unfinished, tmp_path / "out")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(InputError, match="is a link that leads nowhere"):
+        check_target(source, tmp_path / "circle")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="is no ordinary file"):
         check_target(source, tmp_path / "pipe")

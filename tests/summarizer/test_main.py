@@ -238,7 +238,7 @@ def test_half_a_character_in_a_section_is_left_out(command, tmp_path):
 @pytest.mark.parametrize(
     ("task", "section", "told"),
     [
-        ("dialogue", "hystory", "has learned no section “hystory”"),
+        ("dialogue", "hystory", "“hystory” is none of the usual sections (history of"),
         ("radiology", "plan", "The task radiology has no sections"),
         ("dialogue", "Plan", None),
         ("dialogue", "GENHX", None),

@@ -135,6 +135,9 @@ def test_unusual_text_is_accepted(text):
         ("naïve".encode("utf-8-sig"), "naïve"),
         ("naïve".encode("utf-16"), "naïve"),
         ("naïve – 5°".encode("cp1252"), "naïve – 5°"),
+        ("Poumons normaux, cœur élargi.\x1a".encode("cp1252"), "Poumons normaux, cœur élargi.\x1a"),
+        ("\uf0b7 Chest X-ray: normal.".encode("utf-16"), "\uf0b7 Chest X-ray: normal."),
+        ("心臟大小正常".encode("utf-16"), "心臟大小正常"),
         (b"", ""),
     ],
 )
@@ -152,9 +155,9 @@ def test_files_are_read_in_the_encodings_that_people_have(data, text):
         b"\x1f\x8b\x08",
         b"%PDF-1.7\nthe words of a page",
         b"\xde\xad\xbe\xef",  # letters in Windows-1252, and nobody's word
-        b"na\xefve\x07",
+        b"\x01\x02\xef\x07",
         b"\xff\xfe\x00",
-        b"\xff\xfe" + bytes(range(160, 255)) * 4,  # UTF-16 with characters that do not exist
+        ("\ufeff" + "\uf123\u0378" * 20).encode("utf-16-le"),  # characters that do not exist
     ],
 )
 def test_binary_files_are_refused(data):

@@ -45,6 +45,21 @@ def test_a_note_that_tells_it_as_it_was_said_has_nothing_turned(note):
 
 
 @pytest.mark.parametrize(
+    ("question", "answer", "note"),
+    [
+        ("No chest pain?", "Correct.", "No chest pain."),
+        ("No chest pain?", "No.", "No chest pain."),
+        ("You don't have any allergies?", "Right.", "No allergies."),
+        ("Any trouble with the metformin?", "No.", "Takes metformin without trouble."),
+        ("Have you stopped smoking?", "No.", "Smokes a pack a day."),
+        ("Any other questions about the surgery?", "No.", "Surgery."),
+    ],
+)
+def test_a_no_denies_what_it_answers_and_no_more(question, answer, note):
+    assert turned(note, f"Doctor: {question}\nPatient: {answer}") == 0
+
+
+@pytest.mark.parametrize(
     ("note", "share"),
     [
         ("Chest pain.", 1),
