@@ -29,6 +29,7 @@ EMBEDDED = {
     "dialogue-sixth",
     "dialogue-seventh",
     "dialogue-eighth",
+    "dialogue-ninth",
     "dialogue",
     "question-start",
     "question-second",
