@@ -11,7 +11,7 @@ from functools import lru_cache
 from eval.rouge import tokenize
 from summarizer.findings import statements, tells_abnormality
 
-__all__ = ["focus_kept", "focus_words", "polarity", "tells_abnormality"]
+__all__ = ["focus_kept", "focus_words", "function_stems", "polarity", "tells_abnormality"]
 
 # --- the focus of a question ---------------------------------------------------------------------
 # A consumer's question is a template ("What are the treatments for ...?", "Where can I find
@@ -87,6 +87,12 @@ def focus_kept(output: str, reference: str) -> float:
 @lru_cache(maxsize=1)
 def _template_stems() -> frozenset[str]:
     return frozenset(token for word in TEMPLATE_WORDS for token in tokenize(word))
+
+
+@lru_cache(maxsize=1)
+def function_stems() -> frozenset[str]:
+    """Stems of FUNCTION_WORDS."""
+    return frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
 
 @lru_cache(maxsize=1)

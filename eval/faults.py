@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from eval import checks, style
-from eval.clinical import FUNCTION_WORDS, focus_words, polarity
+from eval.clinical import focus_words, function_stems, polarity
 from eval.rouge import sentence_lines, tokenize
 from summarizer.numbers import ONES, ORDINALS, TENS
 
@@ -73,7 +73,7 @@ def content_words(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in re.findall(r"[A-Za-z0-9]+", _apart(unnumbered(text))):
         for stem in tokenize(word):
-            if stem not in _STEMS and not stem.startswith("xxxx"):
+            if stem not in function_stems() and not stem.startswith("xxxx"):
                 found.setdefault(stem, word)
     return found
 
@@ -344,6 +344,3 @@ def _plain(number: str) -> str:
         number = number.rstrip("0").rstrip(".")
         number = f"0{number}" if number.startswith(".") or not number else number
     return number
-
-
-_STEMS = frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))

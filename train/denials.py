@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from eval.clinical import FUNCTION_WORDS, polarity
+from eval.clinical import function_stems, polarity
 from eval.rouge import tokenize
 from summarizer.text import sentences
 from summarizer.windows import turns_of
@@ -23,7 +23,6 @@ _DENIED = re.compile(
 _ASIDE = re.compile(
     r"\b(?:with|about|from|besides|other than|stop(?:ped)?|quit|questions?)\b.*", re.S
 )
-_FUNCTION = frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
 
 
 def turned(note: str, conversation: str) -> float:
@@ -70,9 +69,9 @@ def told_in(conversation: str) -> tuple[frozenset[str], frozenset[str], frozense
                 states, denies = _polarity(sentence)
                 affirmed |= states
                 denied |= denies
-    return tuple(frozenset(words - _FUNCTION) for words in (affirmed, denied, left_open))
+    return tuple(frozenset(words - function_stems()) for words in (affirmed, denied, left_open))
 
 
 def _polarity(text: str) -> tuple[frozenset[str], frozenset[str]]:
     states, denies = polarity(_DENIED.sub("no", text.replace("\u2019", "'").lower()))
-    return states - _FUNCTION, denies - _FUNCTION
+    return states - function_stems(), denies - function_stems()

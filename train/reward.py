@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from eval import faults
-from eval.clinical import FUNCTION_WORDS, focus_kept, focus_words
+from eval.clinical import focus_kept, focus_words, function_stems
 from eval.rouge import f_measure, sentence_lines, tokenize
 from summarizer.findings import tells_abnormality
 from train.denials import turned
@@ -102,12 +102,7 @@ def _sentences(text: str) -> tuple[frozenset[str], ...]:
 
 def _content(text: str) -> frozenset[str]:
     """A text's words, function words left out."""
-    return frozenset(tokenize(text)) - _template()
-
-
-@lru_cache(maxsize=1)
-def _template() -> frozenset[str]:
-    return frozenset(token for word in FUNCTION_WORDS for token in tokenize(word))
+    return frozenset(tokenize(text)) - function_stems()
 
 
 def advantages(rewards: Sequence[float]) -> list[float]:
