@@ -134,7 +134,12 @@ class EngineWriter:
 
 def _text(pair: Any, column: str) -> Text:
     summary = getattr(pair, column)
-    return Text(summary.text, summary.finish, pair.cut.words_unread if pair.cut else 0)
+    return Text(summary.text, summary.finish, _words_unread(pair))
+
+
+def _words_unread(read: Any) -> int:
+    """Words that a Pair's or a Reading's prompts have no room for."""
+    return read.cut.words_unread if read.cut else 0
 
 
 class ModelWriter:
@@ -153,13 +158,18 @@ class ModelWriter:
         import json
 
         from summarizer.backbone import code_sha256, load_backbone, weights_sha256
+        from summarizer.reading import within_positions
         from summarizer.tasks import for_run, get_task
 
         self._backbone = load_backbone(source, device, dtype)
         record = self._backbone.path / "run.json"
         run = json.loads(record.read_text()) if record.is_file() else None
         self._task = for_run(get_task(task), run)
-        self._decoding = replace(self._task.decoding, **(decoding or {}))
+        self._decoding, self._limit = within_positions(
+            self._backbone,
+            replace(self._task.decoding, **(decoding or {})),
+            self._task.max_input_tokens,
+        )
         self._name = name
         first = next(self._backbone.model.parameters())
         self.settings = {
@@ -183,36 +193,19 @@ class ModelWriter:
         self, rows: Sequence[Row], systems: Sequence[str], batch_size: int
     ) -> Iterator[Batch]:
         for places in batches_of(rows, batch_size):
-            prepared = [self._prepare(rows[place]) for place in places]
-            made = iter(self._generate([ids for parts, _ in prepared for ids in parts]))
-            texts = [self._together([next(made) for _ in parts]) for parts, _ in prepared]
+            readings = [self.read(rows[place]) for place in places]
+            made = iter(self._generate([ids for reading in readings for ids in reading.rows]))
+            texts = [self._together([next(made) for _ in one.rows]) for one in readings]
             yield [
-                (place, {self._name: Text(text, finish, unread)})
-                for place, (text, finish), (_, unread) in zip(places, texts, prepared, strict=True)
+                (place, {self._name: Text(text, finish, _words_unread(reading))})
+                for place, (text, finish), reading in zip(places, texts, readings, strict=True)
             ]
 
-    def _prepare(self, row: Row) -> tuple[list[list[int]], int]:
-        """Token ids of the prompts (one a window), and how many words they have no room for."""
-        from summarizer.backbone import chat_parts, without_special
-        from summarizer.sections import read_of
-        from summarizer.tasks import prompt_parts, segment_of
-        from summarizer.text import check_input, cut_to
-        from summarizer.windows import parts_of
+    def read(self, row: Row) -> Any:
+        """What the model is given of a row (summarizer.reading)."""
+        from summarizer.reading import read
 
-        text = check_input(row["input"])
-        before, after = prompt_parts(self._task, segment_of(self._task, row))
-        tokenizer, limit = self._backbone.tokenizer, self._task.max_input_tokens
-        if self._backbone.kind == "causal":
-            text = without_special(tokenizer, text)
-            before, after = chat_parts(tokenizer, before, after)
-        if self._backbone.positions:
-            written = self._decoding.max_new_tokens if self._backbone.kind == "causal" else 0
-            limit = min(limit, self._backbone.positions - written)
-        text, _ = read_of(self._task, text)
-        parts, rest = parts_of(self._task, text)
-        found = [cut_to(tokenizer, before, part, after, limit) for part in parts]
-        unread = sum(cut.words_unread for _, cut in found if cut) + len(" ".join(rest).split())
-        return [ids for ids, _ in found], unread
+        return read(self._backbone, self._task, row, self._limit)
 
     def _together(self, parts: list[tuple[str, str]]) -> tuple[str, str]:
         """Text and finish of a row, of those of its windows."""

@@ -27,7 +27,6 @@ from summarizer.backbone import (
     AdapterInfo,
     Backbone,
     ModelError,
-    chat_parts,
     code_sha256,
     cpu_cores,
     file_sha256,
@@ -38,15 +37,14 @@ from summarizer.backbone import (
     one_line,
     slice_mixed_batches,
     weights_sha256,
-    without_special,
 )
 from summarizer.compute import computed, submit
 from summarizer.flag import token_ids
 from summarizer.lexicon import FILE as LEXICON
-from summarizer.sections import read_of
-from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
-from summarizer.text import Cut, InputError, check_input, cut_to
-from summarizer.windows import joined, parts_of
+from summarizer.reading import Reading, read, within_positions
+from summarizer.tasks import Decoding, Task
+from summarizer.text import Cut, InputError
+from summarizer.windows import joined
 
 __all__ = ["AdapterInfo", "Engine", "ModelError", "Pair", "Summary"]
 
@@ -300,55 +298,10 @@ class Engine:
 
     def _prepare(self, name: str, row: Mapping[str, Any], decoding: Decoding | None) -> _Request:
         task = self.task(name)
-        text = row.get("input")
-        if not isinstance(text, str):
-            raise InputError("There is no text in the field “input”.")
-        section = segment_of(task, row)
-        if section is not None and not isinstance(section, str):
-            raise InputError(f"The field “{task.segment or 'section'}” must be text.")
-        text = check_input(text)
-        before, after = prompt_parts(task, section)
-        if self._backbone.kind == "causal":
-            text = without_special(self._backbone.tokenizer, text)
-            before, after = chat_parts(self._backbone.tokenizer, before, after)
-        decoding, limit = self._within_positions(decoding or task.decoding, task.max_input_tokens)
-        text, left_out = read_of(task, text)
-        parts, unread = parts_of(task, text)
-        rows, prompts, cuts = [], [], []
-        for part in parts:
-            ids, cut = cut_to(self._backbone.tokenizer, before, part, after, limit)
-            read = part if cut is None else part[: len(part) - len(cut.unread_text)].rstrip()
-            rows.append(ids)
-            prompts.append(before + read + after)
-            cuts.append(cut)
-        cut = self._cut_of(rows, cuts, unread)
-        return _Request(rows, "\n\n".join(prompts), cut, decoding, left_out)
-
-    def _cut_of(
-        self, rows: list[list[int]], cuts: list[Cut | None], unread: list[str]
-    ) -> Cut | None:
-        """What was not read of a text: the ends of its windows, and the windows past the last."""
-        if not unread and (len(cuts) == 1 or not any(cuts)):
-            return cuts[0]
-        read = sum(map(len, rows))
-        ends = [cut for cut in cuts if cut is not None]
-        rest = sum(len(self._backbone.tokenizer(part)["input_ids"]) for part in unread)
-        missed = sum(cut.tokens_total - cut.tokens_read for cut in ends) + rest
-        text = "\n".join([*(cut.unread_text for cut in ends), *unread])
-        return Cut(read, read + missed, text, len(text.split()))
-
-    def _within_positions(self, decoding: Decoding, limit: int) -> tuple[Decoding, int]:
-        """Decoding and input limit, held to the positions that the backbone has."""
-        positions = self._backbone.positions
-        if positions is None:
-            return decoding, limit
-        # An encoder and its decoder have all positions each; a causal model has them once.
-        causal = self._backbone.kind == "causal"
-        most = positions // 2 if causal else positions - 1
-        if decoding.max_new_tokens > most:
-            least = min(decoding.min_new_tokens, most)
-            decoding = replace(decoding, max_new_tokens=most, min_new_tokens=least)
-        return decoding, min(limit, positions - (decoding.max_new_tokens if causal else 0))
+        decoding, limit = within_positions(
+            self._backbone, decoding or task.decoding, task.max_input_tokens
+        )
+        return _Request(read(self._backbone, task, row, limit), decoding)
 
     # --- one text, streaming ----------------------------------------------------------------
 
@@ -521,17 +474,18 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Request:
-    """One text as the model is given it: token ids, one row for each of its windows."""
+    """One text as the model is given it, and how it is to write."""
 
-    rows: list[list[int]]
-    prompt: str
-    cut: Cut | None
+    reading: Reading
     decoding: Decoding
-    left_out: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[list[int]]:
+        return self.reading.rows
 
     def pair(self, base: Summary, lora: Summary) -> Pair:
-        windows = len(self.rows)
-        return Pair(base, lora, self.cut, self.decoding, self.prompt, windows, self.left_out)
+        read, windows = self.reading, len(self.rows)
+        return Pair(base, lora, read.cut, self.decoding, read.prompt, windows, read.left_out)
 
 
 @dataclass(frozen=True)

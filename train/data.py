@@ -226,6 +226,8 @@ def _left_out(
         return "source not asked for"
     if file.sections is not None and row["section"] not in file.sections:
         return "section not asked for"
+    if file.told is not None and tells_abnormality(row["target"]) != (file.told == "abnormal"):
+        return f"not told as {file.told}"
     if cluster is not None:
         if not isinstance(row.get("style"), int):
             raise DataError(
@@ -244,20 +246,23 @@ def _normal(text: str) -> str:
 
 
 def _evenly(rows: list[dict[str, Any]], limit: int) -> list[int]:
-    """`limit` places, in order, taken in turn from every source."""
+    """`limit` places, in order: as many of every source, and spread over all of its rows.
+
+    A file may stand in the order of its sections: its first rows would be of one alone.
+    """
     by_source: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         by_source[row["source"]].append(place)
-    queues = [iter(places) for places in by_source.values()]
-    chosen: list[int] = []
-    while queues and len(chosen) < limit:
-        for queue in list(queues):
-            place = next(queue, None)
-            if place is None:
-                queues.remove(queue)
-            elif len(chosen) < limit:
-                chosen.append(place)
-    return sorted(chosen)
+    counts = dict.fromkeys(by_source, 0)
+    while sum(counts.values()) < min(limit, len(rows)):
+        for source in [one for one in counts if counts[one] < len(by_source[one])]:
+            if sum(counts.values()) < limit:
+                counts[source] += 1
+    return sorted(
+        places[number * len(places) // counts[source]]
+        for source, places in by_source.items()
+        for number in range(counts[source])
+    )
 
 
 def _clinical_weight(data: Data, row: dict[str, Any]) -> float:

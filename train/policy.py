@@ -28,7 +28,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from summarizer.copying import CopyBias
-from summarizer.flag import FlagKept
+from summarizer.flag import FlagKept, token_ids
 from summarizer.tasks import Decoding
 from summarizer.windows import joined
 from train.errors import RunError
@@ -39,6 +39,7 @@ from train.trainer import AdapterTrainer
 LEFT = 0.8  # of the texts that are being written: with less left, the others go out of the batch
 CHUNKS = 3  # drawn texts of similar length are read together, so that little is padding
 ROUNDING = 1e-9  # an advantage no larger is none
+_UNLIKELY = 1e-6  # a text flagged abnormal is never held for less likely: its loss stays finite
 
 
 class PolicyCollator:
@@ -75,6 +76,7 @@ class Drawer:
         self.start = self.adapted.config.decoder_start_token_id
         self.pad = tokenizer.pad_token_id
         self.flag = FlagKept(tokenizer) if decoding.flag else None
+        self.flags = token_ids(tokenizer)  # normal, abnormal
         # Without the adapter's own products, half the work of writing: a copy of the model into
         # whose weights the adapter is merged anew before texts are drawn.
         self.merged = copy.deepcopy(self.adapted).eval().requires_grad_(False)
@@ -184,6 +186,34 @@ class Drawer:
         likely = torch.cat([one.sum(1) for one in found])
         return likely[torch.tensor(order, device=ids.device).argsort()]
 
+    def flag_losses(
+        self, ids: Any, mask: Any, rows: Sequence[int], abnormal: Sequence[bool]
+    ) -> Any:
+        """How unlikely it is that each row is flagged as it should be, as a logarithm: (rows,).
+
+        A text is told as abnormal as soon as one of its windows is; which one should be is not
+        known. So it is asked how likely it is that none is.
+
+        Args:
+            ids, mask: of the windows' prompts, (windows, T).
+            rows: the row that each window is of, 0 first.
+            abnormal: of each row.
+        """
+        encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        logits = self.adapted(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            attention_mask=mask,
+            decoder_input_ids=torch.full((len(ids), 1), self.start, device=ids.device),
+            use_cache=False,
+        ).logits[:, -1]
+        normal, other = self.flags
+        likely = torch.nn.functional.softplus((logits[:, other] - logits[:, normal]).float())
+        of = torch.tensor(rows, device=ids.device)
+        # -log of "none of them is abnormal", and of "one is"
+        none = torch.zeros(len(abnormal), device=ids.device).index_add(0, of, likely)
+        some = -torch.log(-torch.expm1(-none.clamp(min=_UNLIKELY)))
+        return torch.where(torch.tensor(abnormal, device=ids.device), some, none)
+
     def _ended(self, text: list[int]) -> bool:
         return bool(text) and text[-1] in self.ends
 
@@ -204,6 +234,7 @@ def judged(
     reward: Callable[[tuple[str, ...], Example], float],
     *,
     by_window: bool,
+    weighed: bool = False,
 ) -> tuple[list[list[float]], list[float]]:
     """What drawn texts are worth, and how much better each is than those it is held against.
 
@@ -213,6 +244,8 @@ def judged(
             example's windows make a whole, the second ones another.
         reward: of a whole, given its windows' texts.
         by_window: each window answers for what it changes in the whole, else for the whole.
+        weighed: as many times as the example has windows. What one of forty changes is about a
+            fortieth of the whole's reward, and what one of two changes, a half.
 
     Returns:
         Of each example the rewards of its wholes; and of each of `texts`, in their order, by how
@@ -230,11 +263,13 @@ def judged(
             return reward(parts, example)
 
         rewards.append([worth(*parts) for parts in zip(*windows, strict=True)])
-        better += (
+        found = (
             window_advantages(windows, worth)
             if by_window
             else advantages(rewards[-1]) * len(windows)
         )
+        times = len(windows) if weighed else 1
+        better += [times * one for one in found]
     return rewards, better
 
 
@@ -280,6 +315,7 @@ class PolicyTrainer(AdapterTrainer):
             [text.strip() for text in texts],
             lambda parts, example: self.judge(joined(parts, self.style), *example.texts[::-1]),
             by_window=self.recipe.policy.credit == "window",
+            weighed=self.recipe.policy.weight == "window",
         )
         # What is no better and no worse than its like has no gradient. Under `window` that is most
         # of a visit: a section of its note says nothing of most windows.
@@ -290,6 +326,11 @@ class PolicyTrainer(AdapterTrainer):
         shares = torch.tensor([better[place] for place in chosen], device=ids.device)
         gradient = -(shares * likely).sum() / samples
         value = -sum(map(statistics.fmean, rewards))
+        if self.recipe.policy.flag:
+            owners = [n for n, example in enumerate(examples) for _ in example.parts]
+            told = [example.labels[0] == self.drawer.flags[1] for example in examples]
+            losses = self.drawer.flag_losses(ids, mask, owners, told)
+            gradient = gradient + self.recipe.policy.flag * losses.sum()
         loss = gradient + (value - gradient).detach()
         return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)
 

@@ -56,6 +56,7 @@ class DataFile:
     weight: float = 1.0  # copies of each row in an epoch; a fraction is drawn anew every epoch
     sources: list[str] | None = None  # keep only these
     sections: list[str] | None = None  # keep only these (canonical names)
+    told: Literal["normal", "abnormal"] | None = None  # keep only reports whose target tells so
     # leave out target sentences of whose words the input holds less than this share (train.support)
     supported: float | None = None
     # a few turns each, with the target sentences that they bear out to this share, in place of the
@@ -211,6 +212,10 @@ class Policy:
     most_windows: int = 6  # inputs of more windows are left out: each is written `samples` times
     # What a window answers for: the whole text, or what it changes in it
     credit: Literal["text", "window"] = "text"
+    # What counts alike: every text, or every window, so that a visit of forty counts forty times
+    weight: Literal["text", "window"] = "text"
+    # Beside the drawn texts, the reference's flag is learned (data.flag_weight): so much of its loss
+    flag: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -407,6 +412,11 @@ def _check_ranges(recipe: Recipe) -> None:
                 f"exchanged of {file.path} needs retold: where answers are turned round, the note is "
                 "false."
             )
+        if file.told is not None and recipe.task != "radiology":
+            raise RecipeError(
+                f"told of {file.path} is for the impressions of radiology reports, not for "
+                f"{recipe.task}."
+            )
         if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
             raise RecipeError(
                 f"composed of {file.path} is a number of radiology reports, above 0, not "
@@ -529,6 +539,10 @@ def _check_policy(recipe: Recipe) -> None:
             f"policy.samples must be 0, or at least 2 texts that are held against each other, not "
             f"{policy.samples}."
         )
+    if policy.flag < 0:
+        raise RecipeError(f"policy.flag must not be below 0, not {policy.flag}.")
+    if policy.flag and recipe.data.flag_weight is None:
+        raise RecipeError("policy.flag needs flag_weight: without it there is no flag.")
     if policy.most_windows < 1:
         raise RecipeError(f"policy.most_windows must be at least 1, not {policy.most_windows}.")
     shares = dataclasses.asdict(policy.reward)

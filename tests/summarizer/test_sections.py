@@ -113,8 +113,9 @@ def test_both_columns_and_every_way_read_the_same(engine, tiny):
     assert pair.cut is None
     rows = [{"id": n, "input": text} for n, text in enumerate((REPORT, READ))]
     writer = ModelWriter("full", tiny.backbone, "radiology", device="cpu", decoding={})
-    first, second = (writer._prepare(row) for row in rows)
-    assert first == second and first[1] == 0
+    first, second = (writer.read(row) for row in rows)
+    assert first.rows == second.rows and first.cut is second.cut is None
+    assert (first.left_out, second.left_out) == (pair.left_out, ())
 
 
 def test_other_tasks_read_their_texts_whole(engine):

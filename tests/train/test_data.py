@@ -10,7 +10,7 @@ import pytest
 
 from tests.train.conftest import radiology_rows, write_rows
 from train.data import load_train, load_validation
-from train.errors import DataError
+from train.errors import DataError, RecipeError
 from train.recipe import DataFile, Recipe, load_recipe
 
 
@@ -60,6 +60,21 @@ def test_validation_keeps_every_row_and_cleans_its_targets(tmp_path: Path) -> No
     assert [one["target"] for one in loaded.rows] == ["Target 1.", "Stable pacemaker."]
 
 
+def test_a_part_of_validation_is_spread_over_sources_and_over_their_rows(tmp_path: Path) -> None:
+    """Files stand in the order of their sections: the first rows alone would all be of one."""
+    rows = [row(n, source="visits", section=name) for n, name in enumerate(["CC", "PLAN"] * 4)]
+    rows.sort(key=lambda one: one["section"])
+    rows += [row(n, source="few") for n in (8, 9, 10)]
+    write_rows(tmp_path / "validation.jsonl", rows)
+    chosen = recipe(tmp_path, "dialogue")
+    for limit, visits, few in ((4, [0, 1], [8, 9]), (8, [0, 2, 6, 1, 5], [8, 9, 10])):
+        evaluation = dataclasses.replace(chosen.evaluation, max_rows=limit)
+        found = load_validation(dataclasses.replace(chosen, evaluation=evaluation)).rows
+        assert [int(one["id"]) for one in found] == [*visits, *few], limit
+        of_visits = {one["section"] for one in found if one["source"] == "visits"}
+        assert of_visits == {"chief complaint", "plan"}
+
+
 def test_files_have_weights_and_filters(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", [row(1, source="a"), row(2, source="b")])
     write_rows(tmp_path / "more.jsonl", [row(3, section="GENHX"), row(4, section="CC")])
@@ -93,6 +108,28 @@ def test_impressions_have_a_weight_by_what_they_tell(tmp_path: Path) -> None:
     assert load_train(recipe(tmp_path, **weights)).weights == [3.0, 0.5, 2.0, 3.0, 2.0]
     weights["silent_weight"] = 0.0
     assert load_train(recipe(tmp_path, **weights)).dropped == {"weight 0": 1}
+
+
+def test_a_file_s_normal_and_abnormal_reports_can_have_a_weight_each(tmp_path: Path) -> None:
+    targets = ["Clear lungs.", "Pneumonia.", "No fracture.", "Fracture of the neck of the femur."]
+    write_rows(
+        tmp_path / "train.jsonl",
+        [row(place, target=target) for place, target in enumerate(targets)],
+    )
+    files = [
+        DataFile("train.jsonl", weight=3.0, told="normal"),
+        DataFile("train.jsonl", weight=0.5, told="abnormal"),
+    ]
+    loaded = load_train(recipe(tmp_path, train=files))
+    assert [(one["target"], weight) for one, weight in zip(loaded.rows, loaded.weights)] == [
+        (targets[0], 3.0),
+        (targets[2], 3.0),
+        (targets[1], 0.5),
+        (targets[3], 0.5),
+    ]
+    assert loaded.dropped == {"not told as normal": 2, "not told as abnormal": 2}
+    with pytest.raises(RecipeError, match="told of train.jsonl is for .* radiology reports"):
+        load_recipe("question", {"data.train": [{"path": "train.jsonl", "told": "normal"}]})
 
 
 def test_the_same_pair_is_learned_once(tmp_path: Path) -> None:

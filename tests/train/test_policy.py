@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from summarizer.copying import CopyBias
+from summarizer.flag import token_ids
+from summarizer.generate import Engine
 from summarizer.tasks import Decoding
 from tests.train.conftest import radiology_rows, write_rows
 from tests.train.test_run import record, sha256, start, wait_for
@@ -138,6 +140,19 @@ def test_each_row_s_texts_are_put_together_and_held_against_its_own(by_window):
         assert better == [-1, 1, -2, 2, -5, 5, 6, -6, 0, 0, -7, 7]
     else:
         assert better == [-3, 3, -3, 3, -5, 5, -1, 1, -1, 1, -1, 1]
+
+
+@pytest.mark.parametrize("by_window", [False, True])
+def test_a_visit_of_many_windows_can_count_as_often_as_it_has_windows(by_window):
+    examples, texts = [example_of(3), example_of(1)], [*"71", *"11", *"29", *"05"]
+
+    def reward(parts, example):
+        return float(sum(map(int, parts)))
+
+    rewards, plain = judged(examples, texts, reward, by_window=by_window)
+    again, weighed = judged(examples, texts, reward, by_window=by_window, weighed=True)
+    assert again == rewards
+    assert weighed == [*(3 * one for one in plain[:6]), *plain[6:]] and any(plain[:6])
 
 
 def test_a_window_s_credit_leaves_the_gradient_unbiased():
@@ -276,6 +291,29 @@ def test_what_is_drawn_follows_the_adapter_as_it_learns(adapted):
         assert torch.equal(value, -before[name] if "lora_B" in name else before[name])
 
 
+def test_a_row_is_flagged_abnormal_where_one_of_its_windows_is(adapted):
+    """Windows 0 and 1 are of one row, 2 of another; by hand from what PEFT alone says."""
+    model, tokenizer, prompts = adapted
+    drawer, (ids, mask, _), _ = drawing(adapted, Decoding())
+    ids, mask = ids[[0, 1, 0]], mask[[0, 1, 0]]
+    drawer.flags = (5, 6)  # any two tokens: not every backbone has flags
+    start_token = torch.full((3, 1), model.config.decoder_start_token_id)
+    asked = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": start_token}
+    with torch.no_grad():
+        both = model(**asked).logits[:, -1, list(drawer.flags)].double()
+        normal = both.softmax(-1)[:, 0]
+        found = drawer.flag_losses(ids, mask, [0, 0, 1], [True, False])
+        torch.testing.assert_close(
+            found.double(),
+            -torch.stack([(1 - normal[0] * normal[1]).log(), normal[2].log()]),
+            rtol=1e-4, atol=1e-4,
+        )  # fmt: skip
+    loss = drawer.flag_losses(ids, mask, [0, 0, 1], [True, True]).sum()
+    loss.backward()
+    learned = [p.grad.abs().sum() for n, p in model.named_parameters() if "lora_A" in n]
+    assert all(torch.isfinite(one) for one in learned) and sum(learned) > 0
+
+
 # Runs -------------------------------------------------------------------------------------------
 
 DRAWING = {"policy__samples": 4, "training__dropout": 0.0}
@@ -311,16 +349,48 @@ def test_a_run_earns_more_as_it_goes_on(tmp_path, train_now, data_dir):
     assert run["adapter_sha256"] != record(tmp_path / "models" / "begun")["adapter_sha256"]
 
 
-@pytest.mark.parametrize("credit", ["text", "window"])
-def test_windows_are_put_together_and_long_inputs_left_out(tmp_path, train_now, data_dir, credit):
+@pytest.mark.parametrize(("credit", "weight"), [("text", "window"), ("window", "text")])
+def test_windows_are_put_together_and_long_inputs_left_out(
+    tmp_path, train_now, data_dir, credit, weight
+):
     long = radiology_rows(1, seed=5)[0] | {"input": " ".join(["The liver is small."] * 40)}
     write_rows(data_dir / "train.jsonl", [*radiology_rows(15), long])
     status, out, err = train_now(
-        window_words=10, policy__most_windows=4, policy__credit=credit, **DRAWING
-    )
+        window_words=10, policy__most_windows=4, policy__credit=credit, policy__weight=weight,
+        **DRAWING,
+    )  # fmt: skip
     assert status == 0, err
     assert "15 training rows" in out
     assert "1 training rows have more windows than most_windows 4: left out." in out
+
+
+def test_flags_are_learned_beside_what_is_drawn(tmp_path, train_now, data_dir):
+    """Where nothing that is written earns anything, the flag alone is learned."""
+    rows = radiology_rows(40)
+    write_rows(data_dir / "train.jsonl", [row | {"target": "No acute disease."} for row in rows])
+    shares = {"rouge1": 1e-9, "rougeL": 0.0, "told": 0.0, "invented": 0.0}
+    margins = {}
+    for share in (0.0, 5.0):
+        status, out, err = train_now(
+            name=f"flags-{share}", data__flag_weight=1.0, policy__flag=share,
+            policy__reward=shares, training__num_epochs=3, training__learning_rate=0.01,
+            decoding__max_new_tokens=4, **DRAWING,
+        )  # fmt: skip
+        assert status == 0, err
+        margins[share] = margin_of(tmp_path / "models" / f"flags-{share}", rows[0]["input"])
+    assert margins[5.0] < margins[0.0] - 1, margins
+
+
+def margin_of(folder, text: str) -> float:
+    """How much likelier, as a logarithm, an adapter flags a report abnormal than normal."""
+    engine = Engine.load(record(folder)["recipe"]["backbone"], {"radiology": str(folder)})
+    prompt = engine._prepare("radiology", {"input": text}, None).rows[0]
+    engine._model.set_adapter("radiology")
+    start_token = torch.tensor([[engine._model.config.decoder_start_token_id]])
+    with torch.inference_mode():
+        out = engine._model(input_ids=torch.tensor([prompt]), decoder_input_ids=start_token)
+    normal, abnormal = token_ids(engine._backbone.tokenizer)
+    return float(out.logits[0, -1, abnormal] - out.logits[0, -1, normal])
 
 
 def test_a_killed_run_ends_with_the_same_adapter(tmp_path, train_now, recipe_file):
@@ -373,6 +443,12 @@ def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recip
         ({"policy.samples": 1}, "policy.samples must be 0, or at least 2"),
         ({"policy.samples": -1}, "policy.samples must be 0, or at least 2"),
         ({"policy.credit": "turn"}, "policy.credit must be"),
+        ({"policy.weight": "turn"}, "policy.weight must be"),
+        ({"policy.flag": -0.5}, "policy.flag must not be below 0"),
+        (
+            {"policy.flag": 0.5, "data.flag_weight": None, "decoding.flag": False},
+            "policy.flag needs flag_weight",
+        ),
         ({"policy.most_windows": 0}, "policy.most_windows must be at least 1"),
         ({"policy.reward.invented": -0.1}, "policy.reward.invented must not be below 0"),
         (
