@@ -377,6 +377,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help="on what follows in the text; default: the adapter's",
     )
     parser.add_argument(
+        "--least-windows",
+        type=float,
+        metavar="X",
+        help="share of a text's windows that speak at least; default: the adapter's",
+    )
+    parser.add_argument(
         "--lexicon",
         action=argparse.BooleanOptionalAction,
         help="only real words and the text's numbers; default: the adapter's",
@@ -414,7 +420,7 @@ def request_of(arguments: argparse.Namespace, systems: Sequence[str]) -> Request
         raise DataError(f"--workers must be from 0 to 64, not {arguments.workers}.")
     names = (
         *("num_beams", "max_new_tokens", "length_penalty", "no_repeat_ngram_size"),
-        *("end_bias", "copy_bias", "lexicon", "flag"),
+        *("end_bias", "copy_bias", "lexicon", "flag", "least_windows"),
     )
     given = {name: getattr(arguments, name) for name in names}
     return Request(

@@ -61,7 +61,12 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
             prompts = _ids(backbone, task, row)
             ids, mask = backbone.pad(prompts)
             settings = generate_arguments(
-                decoding, backbone.ends, prompts, backbone.lexicon, backbone.tokenizer
+                decoding,
+                backbone.ends,
+                prompts,
+                backbone.lexicon,
+                backbone.tokenizer,
+                [len(prompts)],
             )
             with torch.inference_mode():
                 output = model.generate(input_ids=ids, attention_mask=mask, **settings)

@@ -194,7 +194,7 @@ class ModelWriter:
     ) -> Iterator[Batch]:
         for places in batches_of(rows, batch_size):
             readings = [self.read(rows[place]) for place in places]
-            made = iter(self._generate([ids for reading in readings for ids in reading.rows]))
+            made = iter(self._generate([reading.rows for reading in readings]))
             texts = [self._together([next(made) for _ in one.rows]) for one in readings]
             yield [
                 (place, {self._name: Text(text, finish, _words_unread(reading))})
@@ -215,12 +215,14 @@ class ModelWriter:
         text = joined([text for text, _ in parts], self._task.output_style)
         return text, "end" if ended else "length"
 
-    def _generate(self, prompts: list[list[int]]) -> list[tuple[str, str]]:
+    def _generate(self, windows: list[list[list[int]]]) -> list[tuple[str, str]]:
+        """Text and finish of each of the texts' windows."""
         import torch
 
         from summarizer.backbone import generate_arguments
         from summarizer.generate import texts_of, until_end
 
+        prompts = [ids for text in windows for ids in text]
         ids, mask = self._backbone.pad(prompts)
         settings = generate_arguments(
             self._decoding,
@@ -228,6 +230,7 @@ class ModelWriter:
             prompts,
             self._backbone.lexicon,
             self._backbone.tokenizer,
+            [len(text) for text in windows],
         )
         with torch.inference_mode():
             output = self._backbone.model.generate(input_ids=ids, attention_mask=mask, **settings)

@@ -23,6 +23,7 @@ from summarizer.copying import CopyBias
 from summarizer.flag import FlagKept, token_ids
 from summarizer.lexicon import FILE as LEXICON
 from summarizer.lexicon import Lexicon, WordsOnly
+from summarizer.silence import LeastWindows
 from summarizer.tasks import Decoding
 
 # Folders named in settings and tasks ("models/base") are looked for from here too, so that the
@@ -292,12 +293,13 @@ def generate_arguments(
     prompts: Sequence[Sequence[int]],
     lexicon: Lexicon | None = None,
     tokenizer: Any = None,
+    windows: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """A decoding as transformers' `generate` takes it.
 
     ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
     lexicon: the base's; needed where the decoding keeps to it. tokenizer: the base's as well, for
-    its flags.
+    its flags. windows: how many of the prompts each text has, in their order; None: one each.
     """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,
@@ -323,6 +325,8 @@ def generate_arguments(
         if lexicon is None:
             raise ModelError("A lexicon is asked for, and the base model has none.")
         processors.append(WordsOnly(lexicon, prompts))
+    if decoding.least_windows and windows is not None:
+        processors.append(LeastWindows(windows, decoding.least_windows, ends))
     if processors:
         from transformers import LogitsProcessorList
 

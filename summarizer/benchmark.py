@@ -189,6 +189,7 @@ class _Plain:
                 rows,
                 self._backbone.lexicon,
                 self._backbone.tokenizer,
+                [len(rows)],
             )
             if decoding.num_beams == 1:
                 settings["streamer"] = clock

@@ -354,7 +354,7 @@ class Engine:
             rows = []
             for systems in passes:
                 rows += self._generate(
-                    task, systems, request.rows, request.decoding, stops, arrivals
+                    task, systems, [request.rows], request.decoding, stops, arrivals
                 )
             last = _Arrival(rows=rows)
         except BaseException as error:  # noqa: BLE001 - it is raised in the consumer's thread
@@ -376,8 +376,8 @@ class Engine:
         style = self.task(task).output_style
         for places in batches([sum(map(len, one.rows)) for one in requests], batch_size):
             chunk = [requests[place] for place in places]
-            prompts = [row for request in chunk for row in request.rows]
-            together = self.adapters[task].mixes and len(prompts) <= _MIXED_ROWS
+            texts = [request.rows for request in chunk]
+            together = self.adapters[task].mixes and sum(map(len, texts)) <= _MIXED_ROWS
             passes = [systems] if together else [(system,) for system in systems]
             found = {system: [Summary("", 0, 0.0, "stopped")] * len(chunk) for system in SYSTEMS}
             for columns in passes:
@@ -390,7 +390,7 @@ class Engine:
                         self._generate,
                         task,
                         columns,
-                        prompts,
+                        texts,
                         chunk[0].decoding,  # of one task and one call: the same for all
                         (cancel, abandoned),
                     )
@@ -425,19 +425,20 @@ class Engine:
         self,
         task: str,
         systems: Sequence[str],
-        prompts: list[list[int]],
+        texts: list[list[list[int]]],
         decoding: Decoding,
         stops: tuple[threading.Event, ...],
         arrivals: queue.SimpleQueue[_Arrival] | None = None,
     ) -> list[list[int]]:
         """New tokens of each row, end marks and padding included. The lock must be held.
 
-        The rows are all prompts by the first of the systems ("base", "lora"), then all by the
+        texts: each with the token ids of its windows. The rows are all windows by the first of the systems ("base", "lora"), then all by the
         next. arrivals: where a greedy run puts every step.
         """
         import torch
         from transformers import StoppingCriteriaList
 
+        prompts = [window for windows in texts for window in windows]
         rows = [(system, place) for system in systems for place in range(len(prompts))]
         input_ids, attention_mask = self._backbone.pad(prompts * len(systems))
         # num_beams is a direct argument, or PEFT does not see it
@@ -447,6 +448,7 @@ class Engine:
             prompts * len(systems),
             self._backbone.lexicon if decoding.lexicon else None,
             self._backbone.tokenizer,
+            [len(windows) for windows in texts] * len(systems),
         )
         settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
         if decoding.num_beams == 1 and arrivals is not None:

@@ -33,7 +33,8 @@ class Decoding:
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
     the base's lexicon or of the text are written, and only the text's numbers
     (`summarizer.lexicon`). flag: a text that begins with the flag for abnormal does not go on with
-    what is not there (`summarizer.flag`).
+    what is not there (`summarizer.flag`). least_windows: of a text read in windows, at least this
+    share of them speaks (`summarizer.silence`), 0 is off.
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -47,6 +48,7 @@ class Decoding:
     copy_bias: float = 0.0
     lexicon: bool = False
     flag: bool = False
+    least_windows: float = 0.0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -60,11 +62,16 @@ class Decoding:
                 raise ValueError(
                     f"{name} must be a whole number from {low} to {high}, not {value!r}."
                 )
-        for name in ("length_penalty", "end_bias", "copy_bias"):
+        for name, least, most in (
+            ("length_penalty", -10, 10),
+            ("end_bias", -10, 10),
+            ("copy_bias", -10, 10),
+            ("least_windows", 0, 1),
+        ):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not is_number or not -10.0 <= value <= 10.0:  # the comparison also refuses NaN
-                raise ValueError(f"{name} must be a number from -10 to 10, not {value!r}.")
+            if not is_number or not least <= value <= most:  # the comparison also refuses NaN
+                raise ValueError(f"{name} must be a number from {least} to {most}, not {value!r}.")
             object.__setattr__(self, name, float(value))
         for name in ("lexicon", "flag"):
             value = getattr(self, name)
@@ -112,6 +119,8 @@ def decoding_words(decoding: Mapping[str, Any], windows: int | None = None) -> s
         words.append("real words and the text's numbers only")
     if decoding.get("flag"):
         words.append("findings first")
+    if decoding.get("least_windows"):
+        words.append(f"something of {decoding['least_windows']:.0%} of the windows at least")
     if decoding.get("min_new_tokens"):
         words.append(f"at least {_tokens(decoding['min_new_tokens'])}")
     if decoding.get("max_new_tokens"):

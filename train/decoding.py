@@ -8,7 +8,8 @@ Every candidate generates from the same rows; the recipe's metric decides. First
 n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
 many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
 on the end mark: what was learned from others' texts ends too late or too early; and last the bias
-towards what the text says next (`summarizer.copying`). Whether words and numbers are held to real
+towards what the text says next (`summarizer.copying`), and, where shares are named (--least 0.1), how
+many windows of a text speak at least (`summarizer.silence`). Whether words and numbers are held to real
 ones (`summarizer.lexicon`) is not chosen by the metric, which hardly sees it: the recipe, or
 --lexicon, says so. Of those within `TIE` of the best, which so
 few rows cannot tell apart, the plainest search with the strictest ban and the smallest biases is
@@ -61,7 +62,8 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     def order(one: dict[str, Any]) -> tuple[float, ...]:
         decoding = one["decoding"]
         ban = decoding["no_repeat_ngram_size"] or math.inf
-        return decoding["num_beams"], ban, abs(decoding["end_bias"]), abs(decoding["copy_bias"])
+        biases = (abs(decoding[name]) for name in ("end_bias", "copy_bias", "least_windows"))
+        return decoding["num_beams"], ban, *biases
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
 
@@ -73,6 +75,7 @@ def choose(
     bans: Sequence[int] = BANS,
     biases: Sequence[float] = BIASES,
     copying: Sequence[float] = COPYING,
+    least: Sequence[float] = (),
     average: str | None = None,
     metric: str | None = None,
     max_rows: int | None = None,
@@ -82,6 +85,7 @@ def choose(
 
     Args:
         windows: words of a window, 0 for none; none named: the recipe's.
+        least: shares of a text's windows that speak at least (`summarizer.silence`), beside none.
         average: over "rows" or "sources", in place of the recipe's.
         metric: of the recipe's kinds, in place of the recipe's.
         max_rows: of validation, in place of the recipe's.
@@ -132,6 +136,7 @@ def choose(
         print(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
             f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
+            f"{f'{decoding.least_windows:.0%} of windows, ' if decoding.least_windows else ''}"
             f"{'real words only, ' if decoding.lexicon else ''}"
             f"{'findings first, ' if decoding.flag else ''}"
             f"{f'windows of {words} words' if words else 'whole'}: "
@@ -146,7 +151,11 @@ def choose(
         for decoding in candidates(greedy, beams, bans)
     ]
     best = chosen(tried, metric)
-    for name, values in (("end_bias", biases), ("copy_bias", copying)):
+    for name, values in (
+        ("end_bias", biases),
+        ("copy_bias", copying),
+        ("least_windows", least),
+    ):
         so_far = Decoding.from_dict(best["decoding"])
         others = {0.0, *values} - {getattr(so_far, name)} if values else ()
         tried += [
@@ -198,6 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="*",
         default=COPYING,
         help="towards what follows in the text, beside none; no value: the recipe's alone",
+    )
+    parser.add_argument(
+        "--least",
+        type=float,
+        nargs="*",
+        default=[],
+        help="shares of a text's windows that speak at least, beside none; no value: the recipe's",
     )
     parser.add_argument("--average", choices=["rows", "sources"], help="default: the recipe's")
     parser.add_argument("--metric", choices=METRICS, help="default: the recipe's")

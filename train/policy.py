@@ -12,7 +12,7 @@ Paulus et al. 2018, "A deep reinforced model for abstractive summarization", arX
 reward ROUGE likewise).
 
 The lexicon and the ban on repeated words do not bind what is drawn: no reference has a word that
-does not exist, so the reward speaks against it.
+does not exist, so the reward speaks against it. Nor must a window speak (`least_windows`).
 """
 
 from __future__ import annotations

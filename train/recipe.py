@@ -200,6 +200,9 @@ class Reward:
     invented: float = 0.3  # taken off for words that neither the reference nor the input has
     scattered: float = 0.0  # taken off for words that stand together neither there nor there
     faults: float = 0.0  # taken off for each: a wrong side, denial or number, a repetition
+    # Silence where the reference is empty, as that of a window that a note leaves out is; None: what
+    # the scores together could earn
+    silence: float | None = None
     turned: float = 0.0  # taken off for what a conversation affirms or denies, told otherwise
 
 
@@ -244,6 +247,7 @@ class Decoding:
     copy_bias: float | None = None
     lexicon: bool | None = None
     flag: bool | None = None
+    least_windows: float | None = None
 
 
 @dataclass(frozen=True)
@@ -547,7 +551,7 @@ def _check_policy(recipe: Recipe) -> None:
         raise RecipeError(f"policy.most_windows must be at least 1, not {policy.most_windows}.")
     shares = dataclasses.asdict(policy.reward)
     for key, share in shares.items():
-        if share < 0:
+        if share is not None and share < 0:
             raise RecipeError(f"policy.reward.{key} must not be below 0, not {share}.")
     if not any(shares[key] for key in ("rouge1", "rouge2", "rougeL", "focus")):
         raise RecipeError("policy.reward needs a share of rouge1, rouge2, rougeL or focus.")

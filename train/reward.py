@@ -45,8 +45,8 @@ class Judge:
         that is put together (`scattered`), that of what a conversation says otherwise
         (train.denials) and each of the faults of a side, a denial, a number or a repetition
         (eval.faults); and a report told as normal or abnormal as the target tells it earns `told`.
-        Where the target is empty, silence earns what the parts together could, and every text
-        nothing.
+        Where the target is empty, silence earns what the parts together could, or `silence`, and
+        every text nothing.
 
         Args:
             target: the row's reference.
@@ -55,7 +55,8 @@ class Judge:
         reward = self._reward
         if not target:
             most = sum(getattr(reward, name) for name in (*self._rouge, "focus"))
-            return 0.0 if text else most
+            earned = most if reward.silence is None else reward.silence
+            return 0.0 if text else earned
         total = sum(getattr(reward, name) * f_measure(name, text, target) for name in self._rouge)
         if reward.focus and focus_words(target):
             total += reward.focus * focus_kept(text, target) / 100

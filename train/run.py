@@ -29,8 +29,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from summarizer.tasks import get_task
 from train.errors import RunError, UserError
-from train.recipe import Recipe, check_installed, load_recipe, parse_overrides, recipe_names
+from train.recipe import (
+    DataFile,
+    Recipe,
+    check_installed,
+    load_recipe,
+    parse_overrides,
+    recipe_names,
+)
 from train.strict import field_names
 
 # Values that say where and how long, not what: a run may change them and go on.
@@ -253,6 +261,9 @@ def open_run_dir(
             if "data.data_dir" in held:
                 # what a recipe could not say yet when it was written was as it is by default
                 held = _identity(Recipe(recipe.name, recipe.task)) | held
+                held["decoding"] = get_task(recipe.task).decoding.to_dict() | held["decoding"]
+                for key in ("data.train", "data.validation"):
+                    held[key] = [dataclasses.asdict(DataFile("")) | file for file in held[key]]
                 if not any(" file " in key for key in held):
                     held |= data  # written before files were recorded
             keys = held.keys() | wanted.keys()

@@ -84,7 +84,7 @@ def test_the_released_adapter_flags_every_example_and_the_page_shows_none(flags)
     begun = []
     for row in map(json.loads, lines):
         request = engine._prepare("radiology", row, None)
-        made = engine._generate("radiology", ["lora"], request.rows, request.decoding, ())
+        made = engine._generate("radiology", ["lora"], [request.rows], request.decoding, ())
         begun += [one[0] for one in made]
         assert "extra_id" not in " ".join(map(engine._backbone.text_of, made))
     assert set(begun) == set(flags)  # some are normal, some are not, all say so first

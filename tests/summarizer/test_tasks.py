@@ -123,6 +123,9 @@ def test_decoding_round_trips_and_refuses_what_it_does_not_know():
         {"end_bias": float("nan")},
         {"end_bias": 11},
         {"copy_bias": -10.5},
+        {"least_windows": -0.1},
+        {"least_windows": 1.1},
+        {"least_windows": True},
         {"lexicon": 1},
         {"lexicon": "yes"},
         {"flag": 1},
@@ -155,6 +158,12 @@ def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
         ({"end_bias": -0.5}, None, "greedy, end mark -0.5, at most 64 tokens"),
         ({"copy_bias": 1.5}, None, "greedy, what the text says next +1.5, at most 64 tokens"),
         ({"flag": True}, None, "greedy, findings first, at most 64 tokens"),
+        (
+            {"least_windows": 0.1},
+            25,
+            "greedy, something of 10% of the windows at least, at most 64 tokens in each window of "
+            "25 to 40 words",
+        ),
         (
             {"lexicon": True},
             None,

@@ -225,7 +225,8 @@ def test_reports_are_flagged_before_anything_is_told(tmp_path, train_now, backbo
     for row in radiology_rows(6, seed=1):
         request = engine._prepare("radiology", row, decoding)
         begun |= {
-            made[0] for made in engine._generate("radiology", ["lora"], request.rows, decoding, ())
+            made[0]
+            for made in engine._generate("radiology", ["lora"], [request.rows], decoding, ())
         }
     # every impression here tells a lesion
     assert begun == {engine._backbone.tokenizer.convert_tokens_to_ids("<extra_id_1>")}
