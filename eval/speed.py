@@ -42,10 +42,12 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
 
     from summarizer.backbone import generate_arguments, load_backbone, resolve
     from summarizer.generate import texts_of
+    from summarizer.reading import read, within_positions
     from summarizer.windows import joined
 
     task, decoding = _task_of(request, adapter)
     backbones = [load_backbone(request.backbone, request.device, request.dtype) for _ in range(2)]
+    decoding, limit = within_positions(backbones[0], decoding, task.max_input_tokens)
     adapted = PeftModel.from_pretrained(
         backbones[1].model, resolve(adapter, "adapter")[0], autocast_adapter_dtype=False
     )
@@ -58,7 +60,7 @@ def row_by_row(request: Request, adapter: str, rows: Sequence[Row]) -> Timing:
     ):
         texts[name] = []
         for row in rows:
-            prompts = _ids(backbone, task, row)
+            prompts = read(backbone, task, row, limit).rows
             ids, mask = backbone.pad(prompts)
             settings = generate_arguments(
                 decoding,
@@ -121,23 +123,6 @@ def _task_of(request: Request, adapter: str) -> tuple[Any, Any]:
     run = json.loads(record.read_text()) if record.is_file() else None
     task = for_run(get_task(request.task), run)
     return task, replace(task.decoding, **(request.decoding or {}))
-
-
-def _ids(backbone: Any, task: Any, row: Row) -> list[list[int]]:
-    """Token ids of a row's text, or of its windows."""
-    from summarizer.backbone import chat_parts
-    from summarizer.sections import read_of
-    from summarizer.tasks import prompt_parts, segment_of
-    from summarizer.text import check_input, cut_to
-    from summarizer.windows import parts_of
-
-    before, after = prompt_parts(task, segment_of(task, row))
-    if backbone.kind == "causal":
-        before, after = chat_parts(backbone.tokenizer, before, after)
-    text, _ = read_of(task, check_input(row["input"]))
-    parts, _ = parts_of(task, text)
-    limit = task.max_input_tokens
-    return [cut_to(backbone.tokenizer, before, part, after, limit)[0] for part in parts]
 
 
 def _rows(arguments: argparse.Namespace, task: str) -> list[Row]:

@@ -173,7 +173,9 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
 
 
 # The modules that have a part in what is written, besides the libraries and the weights.
-WRITERS = "backbone copying flag generate lexicon numbers sections tasks text windows".split()
+WRITERS = (
+    "backbone copying findings flag generate lexicon numbers reading sections silence tasks text windows"
+).split()
 
 
 @lru_cache(maxsize=1)
@@ -299,7 +301,8 @@ def generate_arguments(
 
     ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
     lexicon: the base's; needed where the decoding keeps to it. tokenizer: the base's as well, for
-    its flags. windows: how many of the prompts each text has, in their order; None: one each.
+    its flags. windows: how many of the prompts each text has, in their order; None: not
+    known, and `least_windows` holds nothing.
     """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,

@@ -234,6 +234,11 @@ def _adapter_snippet(record: Record, repo_id: str, base: str, revision: str | No
             f"\n\nA longer text is read in windows of about {lengths(words)}, one row each, and the "
             "parts are put together: `windows` and `joined` in the project's `summarizer/windows.py`."
         )
+        if least := record.decoding.get("least_windows"):
+            longer += (
+                f" Of a text's windows {100 * least:g}% are never silent: `LeastWindows` in "
+                "`summarizer/silence.py`."
+            )
     if record.task in TASKS and TASKS[record.task].findings_alone:
         longer += (
             "\n\nOf a report with headings, what was examined and the findings are read: "

@@ -432,8 +432,8 @@ class Engine:
     ) -> list[list[int]]:
         """New tokens of each row, end marks and padding included. The lock must be held.
 
-        texts: each with the token ids of its windows. The rows are all windows by the first of the systems ("base", "lora"), then all by the
-        next. arrivals: where a greedy run puts every step.
+        texts: each with the token ids of its windows. The rows are all windows by the first of the
+        systems ("base", "lora"), then all by the next. arrivals: where a greedy run puts every step.
         """
         import torch
         from transformers import StoppingCriteriaList

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from summarizer.backbone import Backbone, chat_parts, without_special
 from summarizer.sections import read_of
-from summarizer.tasks import prompt_parts, segment_of
+from summarizer.tasks import Decoding, Task, prompt_parts, segment_of
 from summarizer.text import Cut, InputError, check_input, cut_to
 from summarizer.windows import parts_of
-
-if TYPE_CHECKING:
-    from summarizer.tasks import Decoding, Task
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any
 class LeastWindows:
     """A logits processor for transformers' `generate`.
 
-    Of a text of fewer windows than one in `share`, nothing is asked.
+    Of a text of fewer windows than one in `share`, nothing is asked. A window speaks whose first
+    token is no end mark: where a flag comes first, all do.
     """
 
     def __init__(self, windows: Sequence[int], share: float, ends: Collection[int]) -> None:

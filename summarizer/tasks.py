@@ -33,8 +33,8 @@ class Decoding:
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
     the base's lexicon or of the text are written, and only the text's numbers
     (`summarizer.lexicon`). flag: a text that begins with the flag for abnormal does not go on with
-    what is not there (`summarizer.flag`). least_windows: of a text read in windows, at least this
-    share of them speaks (`summarizer.silence`), 0 is off.
+    what is not there (`summarizer.flag`). least_windows: of a text's windows this share, rounded
+    down, begins with something else than an end mark (`summarizer.silence`); 0 is off.
 
     Raises ValueError with one sentence for a value out of range.
     """
@@ -120,7 +120,7 @@ def decoding_words(decoding: Mapping[str, Any], windows: int | None = None) -> s
     if decoding.get("flag"):
         words.append("findings first")
     if decoding.get("least_windows"):
-        words.append(f"something of {decoding['least_windows']:.0%} of the windows at least")
+        words.append(f"{100 * decoding['least_windows']:g}% of a text's windows never silent")
     if decoding.get("min_new_tokens"):
         words.append(f"at least {_tokens(decoding['min_new_tokens'])}")
     if decoding.get("max_new_tokens"):

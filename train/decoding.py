@@ -7,16 +7,16 @@ Run as:
 Every candidate generates from the same rows; the recipe's metric decides. First the ban on repeated
 n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
 many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
-on the end mark: what was learned from others' texts ends too late or too early; and last the bias
-towards what the text says next (`summarizer.copying`), and, where shares are named (--least 0.1), how
-many windows of a text speak at least (`summarizer.silence`). Whether words and numbers are held to real
-ones (`summarizer.lexicon`) is not chosen by the metric, which hardly sees it: the recipe, or
---lexicon, says so. Of those within `TIE` of the best, which so
-few rows cannot tell apart, the plainest search with the strictest ban and the smallest biases is
-taken: its texts run in loops least. Beams are not among the candidates by default: the
-page shows text token by token, and four beams take several times as long on two cores (--beams 4
-tries them all the same). What was tried, with its scores, stands in run.json under
-`decoding_tried`; the engine reads `recipe.decoding` from there.
+on the end mark: what was learned from others' texts ends too late or too early; then the bias
+towards what the text says next (`summarizer.copying`); and last, where shares are named
+(--least 0.1), how many of a text's windows are never silent (`summarizer.silence`). Whether words and
+numbers are held to real ones (`summarizer.lexicon`) is not chosen by the metric, which hardly sees
+it: the recipe, or --lexicon, says so. Of those within `TIE` of the best, which so few rows cannot
+tell apart, the plainest search with the strictest ban and the smallest biases is taken: its texts
+run in loops least. Beams are not among the candidates by default: the page shows text token by
+token, and four beams take several times as long on two cores (--beams 4 tries them all the same).
+What was tried, with its scores, stands in run.json under `decoding_tried`; the engine reads
+`recipe.decoding` from there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     def order(one: dict[str, Any]) -> tuple[float, ...]:
         decoding = one["decoding"]
         ban = decoding["no_repeat_ngram_size"] or math.inf
-        biases = (abs(decoding[name]) for name in ("end_bias", "copy_bias", "least_windows"))
+        # a record of before a setting was there has none of it
+        biases = (abs(decoding.get(name, 0)) for name in ("end_bias", "copy_bias", "least_windows"))
         return decoding["num_beams"], ban, *biases
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)

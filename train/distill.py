@@ -156,7 +156,7 @@ class Together(Engine):
         self,
         task: str,
         systems: Sequence[str],
-        prompts: list[list[int]],
+        texts: list[list[list[int]]],
         decoding: Any,
         stops: Any,
         arrivals: Any = None,
@@ -164,11 +164,17 @@ class Together(Engine):
         import torch
 
         teachers = list(self.adapters)
+        prompts = [window for windows in texts for window in windows]
         rows = prompts * len(teachers)
         input_ids, attention_mask = self._backbone.pad(rows)
         lexicon = self._backbone.lexicon if decoding.lexicon else None
         settings = generate_arguments(
-            decoding, self._backbone.ends, rows, lexicon, self._backbone.tokenizer
+            decoding,
+            self._backbone.ends,
+            rows,
+            lexicon,
+            self._backbone.tokenizer,
+            [len(windows) for windows in texts] * len(teachers),
         )
         settings["adapter_names"] = [name for name in teachers for _ in prompts]
         try:

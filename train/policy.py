@@ -39,7 +39,6 @@ from train.trainer import AdapterTrainer
 LEFT = 0.8  # of the texts that are being written: with less left, the others go out of the batch
 CHUNKS = 3  # drawn texts of similar length are read together, so that little is padding
 ROUNDING = 1e-9  # an advantage no larger is none
-_UNLIKELY = 1e-6  # a text flagged abnormal is never held for less likely: its loss stays finite
 
 
 class PolicyCollator:
@@ -200,19 +199,25 @@ class Drawer:
             abnormal: of each row.
         """
         encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-        logits = self.adapted(
-            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-            attention_mask=mask,
-            decoder_input_ids=torch.full((len(ids), 1), self.start, device=ids.device),
-            use_cache=False,
-        ).logits[:, -1]
+        logits = (
+            self.adapted(
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+                attention_mask=mask,
+                decoder_input_ids=torch.full((len(ids), 1), self.start, device=ids.device),
+                use_cache=False,
+            )
+            .logits[:, -1]
+            .float()
+        )
         normal, other = self.flags
-        likely = torch.nn.functional.softplus((logits[:, other] - logits[:, normal]).float())
+        margins = logits[:, other] - logits[:, normal]
         of = torch.tensor(rows, device=ids.device)
-        # -log of "none of them is abnormal", and of "one is"
-        none = torch.zeros(len(abnormal), device=ids.device).index_add(0, of, likely)
-        some = -torch.log(-torch.expm1(-none.clamp(min=_UNLIKELY)))
-        return torch.where(torch.tensor(abnormal, device=ids.device), some, none)
+        # -log of "none of them is abnormal", and of "one is". In double precision: of a window that
+        # is hardly abnormal, what is to be learned is as small as the numbers are.
+        likely = torch.nn.functional.softplus(margins.double())
+        none = likely.new_zeros(len(abnormal)).index_add(0, of, likely)
+        some = -torch.log(-torch.expm1(-none))
+        return torch.where(torch.tensor(abnormal, device=ids.device), some, none).float()
 
     def _ended(self, text: list[int]) -> bool:
         return bool(text) and text[-1] in self.ends
@@ -300,7 +305,8 @@ class PolicyTrainer(AdapterTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Minus the rewards' mean in value, the policy gradient's in gradient: () float32."""
+        """Minus the rewards' mean in value; in gradient the policy gradient, and that of the flags'
+        loss where a recipe has a share of it: () float32."""
         if "examples" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         examples, samples = inputs["examples"], self.recipe.policy.samples

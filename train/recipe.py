@@ -416,15 +416,21 @@ def _check_ranges(recipe: Recipe) -> None:
                 f"exchanged of {file.path} needs retold: where answers are turned round, the note is "
                 "false."
             )
-        if file.told is not None and recipe.task != "radiology":
+        if file.told is not None and file.composed is not None:
             raise RecipeError(
-                f"told of {file.path} is for the impressions of radiology reports, not for "
-                f"{recipe.task}."
+                f"told and composed of {file.path} exclude each other: a report is composed of both "
+                "kinds."
             )
         if file.composed is not None and (file.composed < 1 or recipe.task != "radiology"):
             raise RecipeError(
                 f"composed of {file.path} is a number of radiology reports, above 0, not "
                 f"{file.composed} of {recipe.task}."
+            )
+    for file in [*recipe.data.train, *recipe.data.validation]:
+        if file.told is not None and recipe.task != "radiology":
+            raise RecipeError(
+                f"told of {file.path} is for the impressions of radiology reports, not for "
+                f"{recipe.task}."
             )
     flag_weight = recipe.data.flag_weight
     if flag_weight is not None:
@@ -536,8 +542,26 @@ def _check_architecture(recipe: Recipe) -> None:
 
 def _check_policy(recipe: Recipe) -> None:
     policy, adapter = recipe.policy, recipe.adapter
+    if recipe.decoding.least_windows:
+        raise RecipeError(
+            "decoding.least_windows is chosen when an adapter is trained, by python -m train.decoding "
+            "--least: validation in training writes each window by itself."
+        )
     if policy.samples == 0:
+        for key, asked in (
+            ("flag", policy.flag),
+            ("weight: window", policy.weight == "window"),
+            ("reward.silence", policy.reward.silence is not None),
+        ):
+            if asked:
+                raise RecipeError(f"policy.{key} needs policy.samples: nothing is drawn without.")
         return
+    if policy.weight == "window" and recipe.window_words is None:
+        raise RecipeError("policy.weight: window needs window_words: how long a window is.")
+    if policy.reward.silence is not None and not any(file.windowed for file in recipe.data.train):
+        raise RecipeError(
+            "policy.reward.silence needs a file that is windowed: no other target is empty."
+        )
     if policy.samples < 2:
         raise RecipeError(
             f"policy.samples must be 0, or at least 2 texts that are held against each other, not "

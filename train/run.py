@@ -251,6 +251,9 @@ def open_run_dir(
         for entry in entries
     }
     wanted = _identity(recipe) | data
+    if recipe.evaluation.max_rows or recipe.data.max_validation_rows or recipe.data.max_train_rows:
+        # Those of an older version's were the first ones: its best is none of these rows.
+        wanted["which of max_rows"] = "spread over each source's rows"
     with first_process_first():
         if not is_first_process():
             return run_dir
@@ -272,10 +275,10 @@ def open_run_dir(
                 _note_part(run_dir, held, wanted)
             elif different and any(run_dir.glob("checkpoint-*")):
                 key = different[0]
+                key, there, here = _difference(key, held.get(key), wanted.get(key))
                 raise RunError(
-                    f"{run_dir} holds checkpoints of another recipe ({key} is {held.get(key)} "
-                    f"there, {wanted.get(key)} here): add --fresh to start over, or name another "
-                    "--run_dir."
+                    f"{run_dir} holds checkpoints of another recipe ({key} is {there} there, {here} "
+                    "here): add --fresh to start over, or name another --run_dir."
                 )
             elif different:
                 shutil.rmtree(run_dir)
@@ -284,6 +287,19 @@ def open_run_dir(
         run_dir.mkdir(parents=True, exist_ok=True)
         write_json(record, wanted)
     return run_dir
+
+
+def _difference(key: str, there: Any, here: Any) -> tuple[str, Any, Any]:
+    """Where two values of a recipe first differ, inside of lists and mappings."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for name in {**there, **here}:
+            if there.get(name) != here.get(name):
+                return _difference(f"{key}.{name}", there.get(name), here.get(name))
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for place, (one, other) in enumerate(zip(there, here, strict=True)):
+            if one != other:
+                return _difference(f"{key}[{place}]", one, other)
+    return key, there, here
 
 
 def _refuse_unwritable(key: str, folder: Path) -> None:

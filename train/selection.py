@@ -42,7 +42,8 @@ def generate(
     Args:
         inputs: token ids of prompts.
         causal: whether the answer continues the prompt, which is then padded on the left.
-        decoding: as the engine's, biases and all.
+        decoding: as the engine's, biases and all; which windows are of one text is not known here,
+            so `least_windows` holds nothing.
         ends: the model's end marks.
         lexicon: the base's, needed where the decoding keeps to it.
         more: as transformers' `generate` takes it.

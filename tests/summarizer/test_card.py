@@ -170,6 +170,18 @@ def test_what_texts_were_drawn_with_is_told_where_it_was_not_kept(adapter: Path)
     assert told in card(adapter)
 
 
+def test_windows_that_are_never_silent_are_told_beside_the_snippet(adapter: Path) -> None:
+    record = json.loads((adapter / "run.json").read_text())
+    record["recipe"]["window_words"] = 25
+    (adapter / "run.json").write_text(json.dumps(record))
+    assert "windows of about 25 to 40 words" in card(adapter)
+    assert "never silent" not in card(adapter)
+    scores = json.loads((adapter / "scores.json").read_text())
+    scores["decoding"]["least_windows"] = 0.125
+    (adapter / "scores.json").write_text(json.dumps(scores))
+    assert "Of a text's windows 12.5% are never silent: `LeastWindows`" in card(adapter)
+
+
 def test_the_same_files_give_the_same_card(adapter: Path) -> None:
     assert card(adapter) == card(adapter)
 

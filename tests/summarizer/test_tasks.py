@@ -161,8 +161,8 @@ def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
         (
             {"least_windows": 0.1},
             25,
-            "greedy, something of 10% of the windows at least, at most 64 tokens in each window of "
-            "25 to 40 words",
+            "greedy, 10% of a text's windows never silent, at most 64 tokens in each window of 25 to "
+            "40 words",
         ),
         (
             {"lexicon": True},

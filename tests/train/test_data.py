@@ -128,8 +128,12 @@ def test_a_file_s_normal_and_abnormal_reports_can_have_a_weight_each(tmp_path: P
         (targets[3], 0.5),
     ]
     assert loaded.dropped == {"not told as normal": 2, "not told as abnormal": 2}
-    with pytest.raises(RecipeError, match="told of train.jsonl is for .* radiology reports"):
-        load_recipe("question", {"data.train": [{"path": "train.jsonl", "told": "normal"}]})
+    told = [{"path": "train.jsonl", "told": "normal"}]
+    for key in ("data.train", "data.validation"):
+        with pytest.raises(RecipeError, match="told of train.jsonl is for .* radiology reports"):
+            load_recipe("question", {key: told})
+    with pytest.raises(RecipeError, match="told and composed of train.jsonl exclude each other"):
+        load_recipe("radiology", {"data.train": [told[0] | {"composed": 5}]})
 
 
 def test_the_same_pair_is_learned_once(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_silence_is_worth_something_where_nothing_is_to_be_said():
     judge = Judge(Reward(rouge1=0.5, rougeL=0.5, focus=0.5), "dialogue")
     assert judge("", "", "Doctor: Hm.") == 1.5 and judge("Hm.", "", "Doctor: Hm.") == 0
     assert judge("", TARGET, REPORT) == 0
+    judge = Judge(Reward(rouge1=0.5, rougeL=0.5, silence=0.25), "dialogue")
+    assert judge("", "", "Doctor: Hm.") == 0.25 and judge("Hm.", "", "Doctor: Hm.") == 0
 
 
 def test_a_text_is_held_against_the_row_s_others():
@@ -452,6 +454,19 @@ def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recip
             {"policy.flag": 0.5, "data.flag_weight": None, "decoding.flag": False},
             "policy.flag needs flag_weight",
         ),
+        ({"policy.weight": "window", "window_words": None}, "weight: window needs window_words"),
+        ({"policy.reward.silence": 0.5}, "reward.silence needs a file that is windowed"),
+        (
+            {
+                "policy.reward.silence": -0.5,
+                "data.train": [{"path": "train.jsonl", "windowed": 0.6}],
+            },
+            "policy.reward.silence must not be below 0",
+        ),
+        ({"policy.samples": 0, "policy.flag": 0.5}, "policy.flag needs policy.samples"),
+        ({"policy.samples": 0, "policy.weight": "window"}, "policy.weight: window needs"),
+        ({"policy.samples": 0, "policy.reward.silence": 0.5}, "policy.reward.silence needs"),
+        ({"decoding.least_windows": 0.1}, "least_windows is chosen when an adapter is trained"),
         ({"policy.most_windows": 0}, "policy.most_windows must be at least 1"),
         ({"policy.reward.invented": -0.1}, "policy.reward.invented must not be below 0"),
         (

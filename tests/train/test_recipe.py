@@ -30,6 +30,7 @@ EMBEDDED = {
     "dialogue-seventh",
     "dialogue-eighth",
     "dialogue-ninth",
+    "dialogue-tenth",
     "dialogue",
     "question-start",
     "question-second",

@@ -515,6 +515,13 @@ def test_checkpoints_of_another_recipe_are_refused(tmp_path, train_now, recipe_f
     status, out, err = train_now("--lora_rank", "8", path=path)
     assert status == 1 and err.startswith("error: ") and err.count("\n") == 1
     assert "adapter.lora_rank is 4 there, 8 here" in err and "--fresh" in err
+    files = '[{"path": "train.jsonl", "weight": 2.0}]'
+    for option, value, said in (
+        ("--data.train", files, "data.train[0].weight is 1.0 there, 2.0 here"),
+        ("--end_bias", "1", "decoding.end_bias is 0.0 there, 1.0 here"),
+    ):
+        status, _, err = train_now(option, value, path=path)
+        assert status == 1 and err.count("\n") == 1 and said in err, err
     # A run may be made shorter or longer; its record then tells the parts.
     status, out, err = train_now("--num_epochs", "2", path=path)
     assert status == 0 and "with 2.0 epochs instead of 40.0" in out, err
