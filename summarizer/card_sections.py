@@ -183,6 +183,11 @@ def training(record: Record) -> str:
     command = run.get("command") or _train_command(run, record.recipe)
     if command:
         parts.append(fence("bash", str(command)))
+        if run.get("decoding_tried"):
+            parts.append(
+                "How it decodes was chosen afterwards, with `python -m train.decoding`, as the recipe's "
+                "comment has it: trained again, it decodes as its run did until that is asked for too."
+            )
     facts = [
         (label, _count(run[key]))
         for label, key in (

@@ -182,6 +182,16 @@ def test_windows_that_are_never_silent_are_told_beside_the_snippet(adapter: Path
     assert "Of a text's windows 12.5% are never silent: `LeastWindows`" in card(adapter)
 
 
+def test_a_decoding_that_training_does_not_choose_is_told_beside_its_command(adapter: Path) -> None:
+    record = json.loads((adapter / "run.json").read_text())
+    record.pop("decoding_tried", None)
+    (adapter / "run.json").write_text(json.dumps(record))
+    assert "chosen afterwards, with `python -m train.decoding`" not in card(adapter)
+    record["decoding_tried"] = [{"decoding": {"num_beams": 1}, "rougeL": 40.0}]
+    (adapter / "run.json").write_text(json.dumps(record))
+    assert "chosen afterwards, with `python -m train.decoding`" in card(adapter)
+
+
 def test_the_same_files_give_the_same_card(adapter: Path) -> None:
     assert card(adapter) == card(adapter)
 

@@ -58,12 +58,12 @@ def engine():
 def test_a_visit_of_which_nothing_would_be_told_is_told(engine, beams):
     """The end mark is far likelier in most windows; alone, in a batch, and in both columns."""
     quiet = Decoding(max_new_tokens=1, end_bias=10.0, num_beams=beams)
-    some = replace(quiet, least_windows=0.6)
+    some = replace(quiet, least_windows=0.9)
     rows = [{"input": VISIT}, {"input": "Patient: a turn of a visit."}, {"input": VISIT[:900]}]
     words, gained = engine.task("dialogue").window_words, 0
     alone = [engine.run("dialogue", row["input"], decoding=some) for row in rows]
     for row, pair in zip(rows, alone, strict=True):
-        least = int(0.6 * len(windows(row["input"], words)))
+        least = int(0.9 * len(windows(row["input"], words)))
         before = engine.run("dialogue", row["input"], decoding=quiet)
         for column in ("base", "lora"):
             # one token a window that speaks
