@@ -131,13 +131,14 @@ def choose(
         for place, pair in pairs:
             texts[place] = pair.lora.text
         targets = [row["target"] for row in rows.rows]
+        share = 100 * decoding.least_windows
         found = summarise(
             evaluation, [row.get("source", "") for row in rows.rows], score(targets, texts)
         )
         print(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
             f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
-            f"{f'{decoding.least_windows:.0%} of windows, ' if decoding.least_windows else ''}"
+            f"{f'{share:g}% of windows never silent, ' if share else ''}"
             f"{'real words only, ' if decoding.lexicon else ''}"
             f"{'findings first, ' if decoding.flag else ''}"
             f"{f'windows of {words} words' if words else 'whole'}: "

@@ -59,6 +59,25 @@ def test_what_texts_were_drawn_with_is_kept(train_now, tmp_path: Path) -> None:
         assert record["recipe"]["decoding"]["copy_bias"] in (0, 0.75, float(copying))
 
 
+def test_windows_that_are_never_silent_are_tried_where_shares_are_named(
+    train_now, tmp_path: Path, capfd
+) -> None:
+    assert train_now(evaluation__metric="rougeL")[0] == 0
+    adapter = tmp_path / "models" / "tiny"
+    few = [str(adapter), "--windows", "6", "--bans", "3", "--biases", "--copying"]
+    assert main([*few, "--least", "0.125", "1"]) == 0
+    record = json.loads((adapter / "run.json").read_text())
+    tried = [one["decoding"]["least_windows"] for one in record["decoding_tried"]]
+    assert tried == [0, 0.125, 1]
+    best = chosen(record["decoding_tried"], "rougeL")["decoding"]
+    assert record["recipe"]["decoding"] == best
+    out = capfd.readouterr().out
+    assert "12.5% of windows never silent, " in out and "100% of windows never silent, " in out
+    assert main([*few, "--least"]) == 0  # the recipe's alone
+    (again,) = json.loads((adapter / "run.json").read_text())["decoding_tried"]
+    assert again["decoding"]["least_windows"] == best["least_windows"]
+
+
 def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, capfd) -> None:
     assert train_now(evaluation__metric="rougeL")[0] == 0
     adapter = tmp_path / "models" / "tiny"
