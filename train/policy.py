@@ -21,6 +21,7 @@ import copy
 import functools
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -57,6 +58,15 @@ class PolicyCollator:
             "labels": padded([example.labels for example in examples], IGNORED),
             "examples": examples,
         }
+
+
+@dataclass(frozen=True)
+class Read:
+    """Prompts as the encoder gives them to the decoder."""
+
+    states: Any  # (rows, T, width)
+    mask: Any  # (rows, T)
+    places: dict[int, int]  # of each row that was read, its place in the two
 
 
 class Drawer:
@@ -138,24 +148,28 @@ class Drawer:
                 cache.batch_select_indices(chosen)
         return texts
 
+    def read(self, ids: Any, mask: Any, rows: Sequence[int] | None = None) -> Read:
+        """What the encoder makes of prompts, with its gradient.
+
+        Args:
+            ids, mask: as `draw`'s.
+            rows: those of which something is asked; None: all.
+        """
+        rows = range(len(ids)) if rows is None else sorted(set(rows))
+        ids, mask = ids[list(rows)], mask[list(rows)]
+        states = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        return Read(states, mask, {row: place for place, row in enumerate(rows)})
+
     def likelihoods(
-        self,
-        ids: Any,
-        mask: Any,
-        copying: CopyBias,
-        texts: Sequence[list[int]],
-        owners: Sequence[int],
+        self, read: Read, copying: CopyBias, texts: Sequence[list[int]], owners: Sequence[int]
     ) -> Any:
         """The logarithm of how likely each text was to be drawn, with its gradient: (texts,).
 
         Args:
-            ids, mask, copying: as `draw`'s.
+            read: of the prompts that `texts` were drawn of.
+            copying: as `draw`'s.
             owners: the row that each text was drawn of.
         """
-        read = sorted(set(owners))  # rows of which no text is asked for are not read
-        places_of = {row: place for place, row in enumerate(read)}
-        ids, mask = ids[read], mask[read]
-        encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         size = -(-len(order) // CHUNKS)
         found = []
@@ -164,15 +178,15 @@ class Drawer:
             width = max(len(texts[place]) for place in places)
             tokens = torch.tensor(
                 [texts[place] + [IGNORED] * (width - len(texts[place])) for place in places],
-                device=ids.device,
+                device=read.mask.device,
             )
             written = tokens != IGNORED
             shifted = tokens.masked_fill(~written, self.pad).roll(1, 1)
             shifted[:, 0] = self.start
-            given = torch.tensor([places_of[owners[place]] for place in places], device=ids.device)
+            given = [read.places[owners[place]] for place in places]
             logits = self.adapted(
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoded[given]),
-                attention_mask=mask[given],
+                encoder_outputs=BaseModelOutput(last_hidden_state=read.states[given]),
+                attention_mask=read.mask[given],
                 decoder_input_ids=shifted,
                 use_cache=False,
             ).logits[written]
@@ -180,30 +194,28 @@ class Drawer:
             logits = self._biased(logits.float(), copying, of_rows, shifted[written].tolist())
             lost = torch.nn.functional.cross_entropy(logits, tokens[written], reduction="none")
             found.append(
-                -torch.zeros(tokens.shape, device=ids.device).masked_scatter(written, lost)
+                -torch.zeros(tokens.shape, device=tokens.device).masked_scatter(written, lost)
             )
         likely = torch.cat([one.sum(1) for one in found])
-        return likely[torch.tensor(order, device=ids.device).argsort()]
+        return likely[torch.tensor(order, device=likely.device).argsort()]
 
-    def flag_losses(
-        self, ids: Any, mask: Any, rows: Sequence[int], abnormal: Sequence[bool]
-    ) -> Any:
+    def flag_losses(self, read: Read, rows: Sequence[int], abnormal: Sequence[bool]) -> Any:
         """How unlikely it is that each row is flagged as it should be, as a logarithm: (rows,).
 
         A text is told as abnormal as soon as one of its windows is; which one should be is not
         known. So it is asked how likely it is that none is.
 
         Args:
-            ids, mask: of the windows' prompts, (windows, T).
+            read: of all windows' prompts.
             rows: the row that each window is of, 0 first.
             abnormal: of each row.
         """
-        encoded = self.adapted.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        device = read.mask.device
         logits = (
             self.adapted(
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
-                attention_mask=mask,
-                decoder_input_ids=torch.full((len(ids), 1), self.start, device=ids.device),
+                encoder_outputs=BaseModelOutput(last_hidden_state=read.states),
+                attention_mask=read.mask,
+                decoder_input_ids=torch.full((len(rows), 1), self.start, device=device),
                 use_cache=False,
             )
             .logits[:, -1]
@@ -211,13 +223,13 @@ class Drawer:
         )
         normal, other = self.flags
         margins = logits[:, other] - logits[:, normal]
-        of = torch.tensor(rows, device=ids.device)
+        of = torch.tensor(rows, device=device)
         # -log of "none of them is abnormal", and of "one is". In double precision: of a window that
         # is hardly abnormal, what is to be learned is as small as the numbers are.
         likely = torch.nn.functional.softplus(margins.double())
         none = likely.new_zeros(len(abnormal)).index_add(0, of, likely)
         some = -torch.log(-torch.expm1(-none))
-        return torch.where(torch.tensor(abnormal, device=ids.device), some, none).float()
+        return torch.where(torch.tensor(abnormal, device=device), some, none).float()
 
     def _ended(self, text: list[int]) -> bool:
         return bool(text) and text[-1] in self.ends
@@ -313,7 +325,10 @@ class PolicyTrainer(AdapterTrainer):
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         parts = [part for example in examples for part in example.parts]
         copying = CopyBias(parts, self.decoding.copy_bias, frozenset(self.drawer.ends))
-        drawn = self.drawer.draw(ids, mask, copying, samples)
+        # The wrapper that brings the recipe's precision stands around the whole model's forward,
+        # and a drawer asks the encoder and the decoder by themselves.
+        with self.accelerator.autocast():
+            drawn = self.drawer.draw(ids, mask, copying, samples)
         self._tokens = self._tokens + sum(map(len, drawn))
         texts = self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
         rewards, better = judged(
@@ -326,16 +341,19 @@ class PolicyTrainer(AdapterTrainer):
         # What is no better and no worse than its like has no gradient. Under `window` that is most
         # of a visit: a section of its note says nothing of most windows.
         chosen = [place for place, one in enumerate(better) if abs(one) > ROUNDING] or [0]
-        likely = self.drawer.likelihoods(
-            ids, mask, copying, [drawn[n] for n in chosen], [n // samples for n in chosen]
-        )
+        of = [place // samples for place in chosen]
+        with self.accelerator.autocast():
+            # A flag is asked of every window.
+            read = self.drawer.read(ids, mask, None if self.recipe.policy.flag else of)
+            likely = self.drawer.likelihoods(read, copying, [drawn[n] for n in chosen], of)
         shares = torch.tensor([better[place] for place in chosen], device=ids.device)
         gradient = -(shares * likely).sum() / samples
         value = -sum(map(statistics.fmean, rewards))
         if self.recipe.policy.flag:
             owners = [n for n, example in enumerate(examples) for _ in example.parts]
             told = [example.labels[0] == self.drawer.flags[1] for example in examples]
-            losses = self.drawer.flag_losses(ids, mask, owners, told)
+            with self.accelerator.autocast():
+                losses = self.drawer.flag_losses(read, owners, told)
             gradient = gradient + self.recipe.policy.flag * losses.sum()
         loss = gradient + (value - gradient).detach()
         return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)

@@ -231,8 +231,13 @@ def test_a_text_s_likelihood_is_that_of_its_words_one_by_one(adapted):
     drawer, given, ends = drawing(adapted, decoding)
     with torch.no_grad():
         texts = drawer.draw(*given, 4)
-        found = drawer.likelihoods(*given, texts, [0] * 4 + [1] * 4)
-        torch.testing.assert_close(drawer.likelihoods(*given, texts[5:7], [1, 1]), found[5:7])
+        copying, owners = given[2], [0] * 4 + [1] * 4
+        found = drawer.likelihoods(drawer.read(*given[:2]), copying, texts, owners)
+        second = drawer.read(*given[:2], [1, 1])  # what is asked of alone is read alone
+        assert len(second.states) == 1
+        torch.testing.assert_close(
+            drawer.likelihoods(second, copying, texts[5:7], [1, 1]), found[5:7]
+        )
         for place, text in enumerate(texts):
             total = 0.0
             for at, token in enumerate(text):
@@ -304,13 +309,13 @@ def test_a_row_is_flagged_abnormal_where_one_of_its_windows_is(adapted):
     with torch.no_grad():
         both = model(**asked).logits[:, -1, list(drawer.flags)].double()
         normal = both.softmax(-1)[:, 0]
-        found = drawer.flag_losses(ids, mask, [0, 0, 1], [True, False])
+        found = drawer.flag_losses(drawer.read(ids, mask), [0, 0, 1], [True, False])
         torch.testing.assert_close(
             found.double(),
             -torch.stack([(1 - normal[0] * normal[1]).log(), normal[2].log()]),
             rtol=1e-4, atol=1e-4,
         )  # fmt: skip
-    loss = drawer.flag_losses(ids, mask, [0, 0, 1], [True, True]).sum()
+    loss = drawer.flag_losses(drawer.read(ids, mask), [0, 0, 1], [True, True]).sum()
     loss.backward()
     learned = [p.grad.abs().sum() for n, p in model.named_parameters() if "lora_A" in n]
     assert all(torch.isfinite(one) for one in learned) and sum(learned) > 0
@@ -393,6 +398,33 @@ def margin_of(folder, text: str) -> float:
         out = engine._model(input_ids=torch.tensor([prompt]), decoder_input_ids=start_token)
     normal, abnormal = token_ids(engine._backbone.tokenizer)
     return float(out.logits[0, -1, abnormal] - out.logits[0, -1, normal])
+
+
+@pytest.mark.parametrize(
+    ("precision", "wanted"), [("bf16", torch.bfloat16), ("fp32", torch.float32)]
+)
+def test_texts_are_drawn_and_read_in_the_recipe_s_precision(
+    train_now, monkeypatch, precision, wanted
+):
+    found = {"drawn": set(), "read": set()}
+    prepare = Drawer.__init__
+
+    def watched(drawer, *given) -> None:
+        prepare(drawer, *given)
+        for name, model in (("drawn", drawer.merged), ("read", drawer.adapted)):
+            head = model.get_output_embeddings()
+            head.register_forward_hook(
+                lambda *said, name=name: found[name].add((said[0].training, said[-1].dtype))
+            )
+
+    monkeypatch.setattr(Drawer, "__init__", watched)
+    status, _, err = train_now(
+        training__precision=precision, training__max_steps=1, data__flag_weight=1.0,
+        policy__flag=1.0, **DRAWING,
+    )  # fmt: skip
+    assert status == 0, err
+    assert found["drawn"] == {(False, wanted)}
+    assert {kind for training, kind in found["read"] if training} == {wanted}
 
 
 def test_a_killed_run_ends_with_the_same_adapter(tmp_path, train_now, recipe_file):
