@@ -101,7 +101,16 @@ def test_the_written_pairs_are_as_many_as_are_told(task, noun, learned_from):
 
 def test_the_wordings_and_the_held_out_texts_are_as_many_as_are_told(learned_from):
     count = sum(1 for path in files("wordings") for _ in templates(path))
-    assert f"in the last {count:,} of them (`wordings-*.txt`)" in learned_from
+    assert f"in {count:,} of them (`wordings-*.txt`)" in learned_from
+    count = sum(
+        1
+        for group in ("reads", "rounds", "cases")
+        for path in files(group)
+        for _ in templates(path)
+    )
+    assert (
+        f"the last {count:,} of them (`reads-*.txt`, `rounds-*.txt`, `cases-*.txt`)" in learned_from
+    )
     reports, talks, messages = (
         len((ROOT / f"train/held_out/{task}.jsonl").read_text(encoding="utf-8").splitlines())
         for task in ("radiology", "dialogue", "question")
