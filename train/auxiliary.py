@@ -290,7 +290,7 @@ SHORT_CONVERSATIONS = frozenset({"mts-dialog"})  # sources of the dialogue task
 CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consumers' messages
 VARIANTS = 24  # of a written template
 FEWER = {"wordings": 8}  # of templates that say each thing in many ways already
-# Groups of which many reports have headings.
+# Groups of which some reports have headings.
 UNDER_HEADINGS = ("films", "scans", "wordings", "reads", "rounds", "cases")
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 

@@ -104,9 +104,11 @@ class Drawer:
             ids, mask: of the prompts, (rows, T).
             copying: the prompts'.
         """
-        for plain, layer in self._layers:
-            change = sum(layer.get_delta_weight(name) for name in layer.active_adapters)
-            plain.weight.copy_(layer.base_layer.weight + change)
+        # Not in the precision of what is drawn: what the adapter changes is small beside the weights.
+        with torch.autocast(ids.device.type, enabled=False):
+            for plain, layer in self._layers:
+                change = sum(layer.get_delta_weight(name) for name in layer.active_adapters)
+                plain.weight.copy_(layer.base_layer.weight + change)
         encoded = self.merged.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         encoded, mask = (one.repeat_interleave(samples, 0) for one in (encoded, mask))
         texts: list[list[int]] = [[] for _ in range(len(mask))]
