@@ -153,7 +153,7 @@ def test_the_base_and_an_adapter_write_words_and_numbers_of_the_text_alone(task)
     rows = [
         json.loads(line)
         for line in (ROOT / f"examples/{task}.jsonl").read_text().splitlines()
-    ][:5]  # fmt: skip
+    ][:8]  # fmt: skip
     bent, untold = {True: 0, False: 0}, {True: 0, False: 0}
     for held in bent:
         decoding = Decoding(max_new_tokens=96, end_bias=-3, lexicon=held)

@@ -25,7 +25,8 @@ def test_a_target_begins_with_its_flag(tokenizer):
     assert ids[0] == abnormal and ids[-1] == tokenizer.eos_token_id and not long
     assert tokenizer.decode(ids, skip_special_tokens=True) == "1. No acute disease. 2. Emphysema."
     assert encoder.target("No acute disease.")[0][0] == normal
-    plain = Encoder(recipe(**{"data.flag_weight": None, "decoding.flag": False}), tokenizer)
+    unflagged = {"data.flag_weight": None, "decoding.flag": False, "policy.flag": 0.0}
+    plain = Encoder(recipe(**unflagged), tokenizer)
     assert plain.target("No acute disease.")[0] == encoder.target("No acute disease.")[0][1:]
     short = Encoder(recipe(max_target_tokens=4), tokenizer)
     assert short.target("1. No acute disease. 2. Emphysema.") == (ids[:4], True)

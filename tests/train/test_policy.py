@@ -511,7 +511,8 @@ def test_a_run_of_before_policies_can_be_gone_on_with(tmp_path, train_now, recip
     ],
 )
 def test_policies_that_cannot_be_are_refused(wrong, sentence):
-    given = {"policy.samples": 4, "adapter.use_rslora": False, "adapter.mixed": {}, **wrong}
+    plain = {"adapter.use_rslora": False, "adapter.mixed": {}, "policy.flag": 0.0}
+    given = {"policy.samples": 4, **plain, **wrong}
     with pytest.raises(RecipeError, match=sentence):
         load_recipe("radiology", given)
 
