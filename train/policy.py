@@ -17,6 +17,7 @@ does not exist, so the reward speaks against it. Nor must a window speak (`least
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import statistics
@@ -312,6 +313,16 @@ class PolicyTrainer(AdapterTrainer):
         self.judge = Judge(recipe.policy.reward, recipe.task)
         self.drawer = Drawer(model, self.decoding, tokenizer, self._stops())
 
+    def compute_loss_context_manager(self) -> contextlib.ExitStack:
+        """What `compute_loss` runs in: the recipe's precision too.
+
+        The wrapper that brings it stands around the whole model's forward, and a drawer asks the
+        encoder and the decoder by themselves.
+        """
+        contexts = super().compute_loss_context_manager()
+        contexts.enter_context(self.accelerator.autocast())
+        return contexts
+
     def compute_loss(
         self,
         model: Any,
@@ -327,10 +338,7 @@ class PolicyTrainer(AdapterTrainer):
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         parts = [part for example in examples for part in example.parts]
         copying = CopyBias(parts, self.decoding.copy_bias, frozenset(self.drawer.ends))
-        # The wrapper that brings the recipe's precision stands around the whole model's forward,
-        # and a drawer asks the encoder and the decoder by themselves.
-        with self.accelerator.autocast():
-            drawn = self.drawer.draw(ids, mask, copying, samples)
+        drawn = self.drawer.draw(ids, mask, copying, samples)
         self._tokens = self._tokens + sum(map(len, drawn))
         texts = self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
         rewards, better = judged(
@@ -344,18 +352,16 @@ class PolicyTrainer(AdapterTrainer):
         # of a visit: a section of its note says nothing of most windows.
         chosen = [place for place, one in enumerate(better) if abs(one) > ROUNDING] or [0]
         of = [place // samples for place in chosen]
-        with self.accelerator.autocast():
-            # A flag is asked of every window.
-            read = self.drawer.read(ids, mask, None if self.recipe.policy.flag else of)
-            likely = self.drawer.likelihoods(read, copying, [drawn[n] for n in chosen], of)
+        # A flag is asked of every window.
+        read = self.drawer.read(ids, mask, None if self.recipe.policy.flag else of)
+        likely = self.drawer.likelihoods(read, copying, [drawn[n] for n in chosen], of)
         shares = torch.tensor([better[place] for place in chosen], device=ids.device)
         gradient = -(shares * likely).sum() / samples
         value = -sum(map(statistics.fmean, rewards))
         if self.recipe.policy.flag:
             owners = [n for n, example in enumerate(examples) for _ in example.parts]
             told = [example.labels[0] == self.drawer.flags[1] for example in examples]
-            with self.accelerator.autocast():
-                losses = self.drawer.flag_losses(read, owners, told)
+            losses = self.drawer.flag_losses(read, owners, told)
             gradient = gradient + self.recipe.policy.flag * losses.sum()
         loss = gradient + (value - gradient).detach()
         return loss / (len(examples) if num_items_in_batch is None else num_items_in_batch)
