@@ -137,6 +137,7 @@ def test_another_example_takes_over_from_one_that_runs(site, visit):
     alone = visitor.column("base"), visitor.column("lora")
     assert visitor.text.input_value() == examples("dialogue")[6]["input"]
     visitor.press("run")
+    visitor.status("writing")
     visitor.status("done")
     assert (visitor.column("base"), visitor.column("lora")) == alone
 

@@ -266,10 +266,10 @@ class Visitor:
         self.find(".status").evaluate("line => line.dataset.seen = 'yes'")
 
     def status(self, state: str) -> str:
-        """Wait until the status line has come to this state since the last click; its text."""
-        line = self.find(f'.status[data-state="{state}"]:not([data-seen])')
-        line.wait_for()
-        return line.inner_text()
+        """Wait until the status line has come to this state since the last click; its text then,
+        or after it where the state is over already."""
+        self.find(f'.status[data-state="{state}"]:not([data-seen])').wait_for()
+        return self.find(".status").inner_text()
 
     def column(self, side: str) -> str:
         return self.find(f".side.{side} .summary").inner_text()
