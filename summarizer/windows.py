@@ -169,8 +169,8 @@ def heading(line: str) -> str:
 def joined(parts: Sequence[str], style: str = "prose") -> str:
     """The windows' texts as one; a text of one window is left as it is.
 
-    style: of the task's output. "prose": what stands under the same heading comes together, no line
-    twice, its lists numbered on. "numbered": the points of an impression, numbered anew, none
+    style: of the task's output. "prose": what stands under the same heading comes together, no
+    sentence twice, its lists numbered on. "numbered": the points of an impression, numbered anew, none
     twice; a point that nothing is wrong is left out where another window tells a finding
     (`summarizer.findings`), and stands once where none does.
     """
@@ -208,15 +208,26 @@ def _headed(parts: Sequence[str]) -> str:
                 key = _folded(title)
                 titles.setdefault(key, title)
                 found.setdefault(key, [])
-            elif (point := (key, _folded(_MARK.sub("", line)))) not in seen:
-                seen.add(point)
-                found.setdefault(key, []).append(line.strip())
+            elif kept := _new(line.strip(), key, seen):
+                found.setdefault(key, []).append(kept)
     blocks = [
         "\n".join(([titles[key], ""] if key else []) + _renumbered(lines))
         for key, lines in found.items()
         if lines
     ]
     return "\n\n".join(blocks)
+
+
+def _new(line: str, key: str, seen: set[tuple[str, str]]) -> str:
+    """What of a line is not `seen` under the heading `key`, which it then is; else nothing."""
+    said = sentences(line)
+    folded = [(key, _folded(_MARK.sub("", sentence))) for sentence in said]
+    kept = []
+    for sentence, point in zip(said, folded, strict=True):
+        if point not in seen:
+            seen.add(point)
+            kept.append(sentence)
+    return line if len(kept) == len(said) else " ".join(kept)
 
 
 def _renumbered(lines: list[str]) -> list[str]:

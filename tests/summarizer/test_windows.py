@@ -160,6 +160,13 @@ def test_texts_without_headings_are_lines_and_one_text_is_left_as_it_is():
     assert joined(["Former smoker", "Lives alone"]) == "Former smoker\nLives alone"
 
 
+def test_no_sentence_stands_under_one_heading_twice():
+    parts = ["No nausea. He coughs.", "no nausea.  No fever.", "1. No fever. Rest."]
+    assert joined(parts) == "No nausea. He coughs.\nNo fever.\nRest."
+    parts = ["ROS\n\nNo fever. No cough.", "PLAN\n\nNo fever. Rest.\n\nROS\n\nNo cough."]
+    assert joined(parts) == "ROS\n\nNo fever. No cough.\n\nPLAN\n\nNo fever. Rest."
+
+
 @pytest.mark.parametrize(
     ("parts", "text"),
     [
