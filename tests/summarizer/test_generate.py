@@ -271,6 +271,28 @@ def test_a_stop_ends_both_columns_within_a_step(engine, beams):
     assert last.base.tokens == last.lora.tokens == 6
 
 
+def test_a_stop_while_the_text_is_read_ends_within_a_layer(engine):
+    before = engine.run("radiology", TEXTS[0], decoding=SHORT)
+    cancel = threading.Event()
+    layers = engine._model.get_base_model().get_encoder().block
+    read = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, place=place: read.append(place))
+        for place, layer in enumerate(layers)
+    ]
+    hooks.append(layers[0].register_forward_hook(lambda *_: cancel.set()))
+    try:
+        *_, last = engine.stream("radiology", TEXTS[0], decoding=SHORT, cancel=cancel)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert read == [0] and len(layers) > 1
+    assert (last.base.finish, last.lora.finish) == ("stopped", "stopped")
+    assert (last.base.text, last.lora.text) == ("", "")
+    after = engine.run("radiology", TEXTS[0], decoding=SHORT)
+    assert (after.base.text, after.lora.text) == (before.base.text, before.lora.text)
+
+
 def test_a_stop_before_the_start_generates_nothing(engine):
     cancel = threading.Event()
     cancel.set()
