@@ -38,12 +38,12 @@ over. So the adapters also learn from
                                  (`train/talks/GROUP/*.txt`, train.talks)
     written-radiology.jsonl, written-joints.jsonl, written-films.jsonl, written-scans.jsonl,
     written-wordings.jsonl, written-reads.jsonl, written-rounds.jsonl, written-cases.jsonl,
-    written-dialogue.jsonl, written-visits.jsonl, written-notes.jsonl, written-encounters.jsonl,
-    written-question.jsonl, written-asked.jsonl, written-letters.jsonl, written-posts.jsonl,
-    written-told.jsonl
+    written-studies.jsonl, written-shifts.jsonl, written-dialogue.jsonl, written-visits.jsonl,
+    written-notes.jsonl, written-encounters.jsonl, written-clinic.jsonl, written-question.jsonl,
+    written-asked.jsonl, written-letters.jsonl, written-posts.jsonl, written-told.jsonl
                                  pairs written for this, each in many variants (train.written)
     bare-films.jsonl, bare-scans.jsonl, bare-wordings.jsonl, bare-reads.jsonl, bare-rounds.jsonl,
-    bare-cases.jsonl
+    bare-cases.jsonl, bare-studies.jsonl, bare-shifts.jsonl
                                  those of the written reports that have headings, without them and
                                  what stands under any but that of the findings
     phrased-GROUP.jsonl          reports put together from an examination's phrases, each thing said
@@ -291,7 +291,7 @@ CONSUMERS = frozenset({"meqsum"})  # sources of the question task that are consu
 VARIANTS = 24  # of a written template
 FEWER = {"wordings": 8}  # of templates that say each thing in many ways already
 # Groups of which some reports have headings.
-UNDER_HEADINGS = ("films", "scans", "wordings", "reads", "rounds", "cases")
+UNDER_HEADINGS = ("films", "scans", "wordings", "reads", "rounds", "cases", "studies", "shifts")
 STATEMENTS = 2000  # of the spoken notes, between what a message says
 
 ASKED = re.compile(

@@ -8,8 +8,11 @@ from summarizer.tasks import SECTION_CODES
 from train.errors import DataError
 from train.written import Template, bare, faults, files, groups, main, templates, written
 
-CONVERSATIONS = ("dialogue", "visits", "notes", "encounters")
-REPORTS = ("radiology", "joints", "films", "scans", "wordings", "reads", "rounds", "cases")
+CONVERSATIONS = ("dialogue", "visits", "notes", "encounters", "clinic")
+REPORTS = (
+    *("radiology", "joints", "films", "scans", "wordings", "reads", "rounds", "cases"),
+    *("studies", "shifts"),
+)
 
 
 def drawn(said: str, told: str, times: int = 60) -> set[tuple[str, str]]:
