@@ -430,7 +430,9 @@ class Engine:
         stops: tuple[threading.Event, ...],
         arrivals: queue.SimpleQueue[_Arrival] | None = None,
     ) -> list[list[int]]:
-        """New tokens of each row, end marks and padding included. The lock must be held.
+        """New tokens of each row, end marks and padding included; none, stopped while it read.
+
+        The lock must be held.
 
         texts: each with the token ids of its windows. The rows are all windows by the first of the
         systems ("base", "lora"), then all by the next. arrivals: where a greedy run puts every step.

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from plain_settings import plain_settings, unbroken
@@ -271,8 +272,10 @@ def test_a_stop_ends_both_columns_within_a_step(engine, beams):
     assert last.base.tokens == last.lora.tokens == 6
 
 
-def test_a_stop_while_the_text_is_read_ends_within_a_layer(engine):
-    before = engine.run("radiology", TEXTS[0], decoding=SHORT)
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_stop_while_the_text_is_read_ends_within_a_layer(engine, beams):
+    decoding = replace(SHORT, num_beams=beams)
+    before = engine.run("radiology", TEXTS[0], decoding=decoding)
     cancel = threading.Event()
     layers = engine._model.get_base_model().get_encoder().block
     read = []
@@ -282,14 +285,17 @@ def test_a_stop_while_the_text_is_read_ends_within_a_layer(engine):
     ]
     hooks.append(layers[0].register_forward_hook(lambda *_: cancel.set()))
     try:
-        *_, last = engine.stream("radiology", TEXTS[0], decoding=SHORT, cancel=cancel)
+        *_, last = engine.stream("radiology", TEXTS[0], decoding=decoding, cancel=cancel)
+        cancel.clear()
+        rows = [{"input": text} for text in TEXTS]
+        many = list(engine.batch("radiology", rows, decoding=decoding, cancel=cancel))
     finally:
         for hook in hooks:
             hook.remove()
-    assert read == [0] and len(layers) > 1
+    assert read == [0, 0] and len(layers) > 1 and many == []
     assert (last.base.finish, last.lora.finish) == ("stopped", "stopped")
     assert (last.base.text, last.lora.text) == ("", "")
-    after = engine.run("radiology", TEXTS[0], decoding=SHORT)
+    after = engine.run("radiology", TEXTS[0], decoding=decoding)
     assert (after.base.text, after.lora.text) == (before.base.text, before.lora.text)
 
 
