@@ -170,7 +170,7 @@ def joined(parts: Sequence[str], style: str = "prose") -> str:
     """The windows' texts as one; a text of one window is left as it is.
 
     style: of the task's output. "prose": what stands under the same heading comes together, no line
-    twice, and no sentence that an earlier window has said, its lists numbered on. "numbered": the points of an impression, numbered anew, none
+    twice, its lists numbered on. "numbered": the points of an impression, numbered anew, none
     twice; a point that nothing is wrong is left out where another window tells a finding
     (`summarizer.findings`), and stands once where none does.
     """
@@ -197,11 +197,9 @@ def _points(parts: Sequence[str]) -> str:
 def _headed(parts: Sequence[str]) -> str:
     found: dict[str, list[str]] = {}  # the lines under each heading, in the order of first sight
     titles: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()  # lines under their headings
-    said: set[tuple[str, str]] = set()  # sentences of the windows before
+    seen: set[tuple[str, str]] = set()
     for part in parts:
         key = ""
-        own: set[tuple[str, str]] = set()
         for line in part.split("\n"):
             if not line.strip():
                 continue
@@ -212,29 +210,13 @@ def _headed(parts: Sequence[str]) -> str:
                 found.setdefault(key, [])
             elif (point := (key, _folded(_MARK.sub("", line)))) not in seen:
                 seen.add(point)
-                told = _sentences(line.strip())
-                own.update((key, folded) for _, folded in told)
-                left = [one for one, folded in told if (key, folded) not in said]
-                if left:
-                    whole = len(left) == len(told)
-                    found.setdefault(key, []).append(line.strip() if whole else " ".join(left))
-        said |= own
+                found.setdefault(key, []).append(line.strip())
     blocks = [
         "\n".join(([titles[key], ""] if key else []) + _renumbered(lines))
         for key, lines in found.items()
         if lines
     ]
     return "\n\n".join(blocks)
-
-
-@lru_cache(maxsize=4096)  # asked of every line again while a text streams
-def _sentences(line: str) -> tuple[tuple[str, str], ...]:
-    """The sentences of a line, each also folded; a line with a mark or a label is one.
-
-    Behind "Left elbow:" or in a point of a list, what a sentence is of stands before it.
-    """
-    whole = _MARK.match(line) or ":" in line
-    return tuple((one, _folded(one)) for one in ([line] if whole else sentences(line)))
 
 
 def _renumbered(lines: list[str]) -> list[str]:

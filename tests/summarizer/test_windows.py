@@ -160,27 +160,6 @@ def test_texts_without_headings_are_lines_and_one_text_is_left_as_it_is():
     assert joined(["Former smoker", "Lives alone"]) == "Former smoker\nLives alone"
 
 
-def test_a_sentence_that_an_earlier_window_has_said_is_left_out():
-    parts = ["No nausea. He coughs.", "no nausea.  No fever.", "No fever. Rest."]
-    assert joined(parts) == "No nausea. He coughs.\nNo fever.\nRest."
-    parts = ["ROS\n\nNo fever. No cough.", "PLAN\n\nNo fever. Rest.\n\nROS\n\nNo cough."]
-    assert joined(parts) == "ROS\n\nNo fever. No cough.\n\nPLAN\n\nNo fever. Rest."
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        ["Right elbow: Swollen. Pain with supination.", "Left elbow: Stiff. Pain with supination."],
-        ["Neck supple. No tenderness.\nAbdomen soft. No tenderness.", "Rest."],
-        ["- Metformin. Once daily.", "- Lisinopril. Once daily."],
-        ["1. Cough. Rest.\n2. Fever.", "3. Cough. Ice."],
-        ["No fever.", "1. No fever. Rest.\n2. Ice."],
-    ],
-)
-def test_what_stands_behind_a_label_in_a_list_or_within_a_window_is_kept(parts):
-    assert joined(parts) == "\n".join(parts)
-
-
 @pytest.mark.parametrize(
     ("parts", "text"),
     [
