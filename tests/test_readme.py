@@ -16,7 +16,7 @@ from train.phrasings import banks
 from train.phrasings import groups as phrasing_groups
 from train.recipe import RECIPES, recipe_names
 from train.talks import talk_groups, talks
-from train.written import files, templates
+from train.written import files, groups, templates
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,6 +97,20 @@ def test_the_written_pairs_are_as_many_as_are_told(task, noun, learned_from):
     }
     count = sum(1 for group in groups for path in files(group) for _ in templates(path))
     assert f"he {task} adapter has learned from {count:,} such {noun}" in learned_from
+
+
+def test_what_no_released_adapter_has_learned_from_is_told(learned_from):
+    learned = {
+        group
+        for path in RECIPES.glob("*.yaml")
+        for group in re.findall(r"(?:written|bare)-(\w+)\.jsonl", path.read_text())
+    }
+    line = next(line for line in learned_from.split("\n") if "No released adapter" in line)
+    told = re.findall(r"(\w+)-\*\.txt", line)
+    assert set(told) == set(groups()) - learned
+    for named in (told[1:3], told[3:]):  # reports, conversations
+        count = sum(1 for group in named for path in files(group) for _ in templates(path))
+        assert f"`{named[-1]}-*.txt` ({count:,})" in line
 
 
 def test_the_wordings_and_the_held_out_texts_are_as_many_as_are_told(learned_from):
