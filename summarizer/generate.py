@@ -308,7 +308,7 @@ class Engine:
     def _stream(self, task: str, request: _Request, cancel: threading.Event) -> Iterator[Pair]:
         columns = _Columns(self._backbone, request, self.task(task).output_style)
         if not self._take_lock(cancel):
-            yield columns.final([[]] * 2 * len(request.rows), stopped=True)
+            yield columns.final([[]] * 2 * len(request.rows), ())
             return
         # From here on the compute thread frees the lock, however the consumer fares: a slow browser
         # must not hold up the next request.
@@ -326,7 +326,7 @@ class Engine:
                     if arrival.error is not None:
                         raise arrival.error
                     if arrival.rows is not None:
-                        yield columns.final(arrival.rows, stopped=cancel.is_set())
+                        yield columns.final(arrival.rows, arrival.whole)
                         return
                     columns.add(arrival)
                 yield columns.growing()
@@ -351,12 +351,15 @@ class Engine:
         """Generate both columns, in the compute thread. Frees the lock that `_stream` took."""
         try:
             passes = [SYSTEMS] if self.adapters[task].mixes else [(one,) for one in SYSTEMS]
-            rows = []
+            rows: list[list[int]] = []
+            whole: tuple[str, ...] = ()
             for systems in passes:
                 rows += self._generate(
                     task, systems, [request.rows], request.decoding, stops, arrivals
                 )
-            last = _Arrival(rows=rows)
+                if not any(event.is_set() for event in stops):
+                    whole += systems
+            last = _Arrival(rows=rows, whole=whole)
         except BaseException as error:  # noqa: BLE001 - it is raised in the consumer's thread
             last = _Arrival(error=error)
         finally:
@@ -526,12 +529,13 @@ class _Request:
 class _Arrival:
     """From the worker to the consumer: a step's new tokens, the end, or an error.
 
-    tokens: by system and window.
+    tokens: by system and window. whole: with `rows`, the systems that no stop cut short.
     """
 
     tokens: Mapping[tuple[str, int], int] = field(default_factory=dict)
     time: float = 0.0
     rows: list[list[int]] | None = None
+    whole: tuple[str, ...] = ()
     error: BaseException | None = None
 
 
@@ -558,18 +562,18 @@ class _Columns:
                 self._tokens[row].append(token)
 
     def growing(self) -> Pair:
-        return self._pair("running")
+        return self._pair(dict.fromkeys(SYSTEMS, "running"))
 
-    def final(self, rows: list[list[int]], *, stopped: bool) -> Pair:
+    def final(self, rows: list[list[int]], whole: Sequence[str]) -> Pair:
         for row, made in zip(self._rows, rows, strict=True):
             self._tokens[row], ended = until_end(made, self._backbone.ends)
             if ended:
                 self._ended.setdefault(row, time.perf_counter() - self.started)
-        return self._pair("stopped" if stopped else "length")
+        return self._pair({one: "length" if one in whole else "stopped" for one in SYSTEMS})
 
-    def _pair(self, unended: str) -> Pair:
+    def _pair(self, unended: Mapping[str, str]) -> Pair:
         now = time.perf_counter() - self.started
-        base, lora = (self._column(system, now, unended) for system in SYSTEMS)
+        base, lora = (self._column(system, now, unended[system]) for system in SYSTEMS)
         return self._request.pair(base, lora)
 
     def _column(self, system: str, now: float, unended: str) -> Summary:

@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from plain_settings import plain_settings, unbroken
@@ -178,8 +179,6 @@ def test_a_sliced_mixed_batch_is_peft_s_own(tiny):
 
 def test_an_adapter_that_cannot_share_a_batch_runs_by_itself(tiny, tmp_path, alone):
     """DoRA scales the base's own weights, which PEFT does not do in a mixed batch."""
-    from pathlib import Path
-
     import torch
     from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
@@ -297,6 +296,20 @@ def test_a_stop_while_the_text_is_read_ends_within_a_layer(engine, beams):
     assert (last.base.text, last.lora.text) == ("", "")
     after = engine.run("radiology", TEXTS[0], decoding=decoding)
     assert (after.base.text, after.lora.text) == (before.base.text, before.lora.text)
+
+
+def test_a_column_that_was_written_before_the_stop_is_whole(tiny, tmp_path):
+    path = make_adapter(Path(tiny.backbone), tmp_path / "dora", seed=9, use_dora=True)
+    engine = Engine.load(tiny.backbone, {"radiology": str(path)})  # one column after the other
+    decoding = Decoding(max_new_tokens=6, min_new_tokens=6)
+    cancel = threading.Event()
+    hook = steps(engine, 6 + 3, cancel.set)  # in the middle of the second column's third step
+    try:
+        *_, last = engine.stream("radiology", TEXTS[0], decoding=decoding, cancel=cancel)
+    finally:
+        hook.remove()
+    assert (last.base.finish, last.lora.finish) == ("length", "stopped")
+    assert (last.base.tokens, last.lora.tokens) == (6, 3)
 
 
 def test_a_stop_before_the_start_generates_nothing(engine):
@@ -465,8 +478,6 @@ def test_decoding_settings_reach_both_columns(engine):
 
 
 def test_an_adapters_run_record_decides_prompt_limits_and_decoding(tiny, tmp_path):
-    from pathlib import Path
-
     recipe = {
         "prompt": "impression of: {input}",
         "max_input_tokens": 32,
