@@ -357,7 +357,7 @@ class Engine:
                 rows += self._generate(
                     task, systems, [request.rows], request.decoding, stops, arrivals
                 )
-                if not any(event.is_set() for event in stops):
+                if not _stop_asked(stops):
                     whole += systems
             last = _Arrival(rows=rows, whole=whole)
         except BaseException as error:  # noqa: BLE001 - it is raised in the consumer's thread
@@ -488,7 +488,7 @@ class Engine:
         """
 
         def ask(*_: Any) -> None:
-            if any(event.is_set() for event in stops):
+            if _stop_asked(stops):
                 raise _Stopped
 
         hooks = []
@@ -654,14 +654,17 @@ def _streamer(rows: Sequence[tuple[str, int]], arrivals: queue.SimpleQueue[_Arri
     return Streamer()
 
 
+def _stop_asked(stops: tuple[threading.Event, ...]) -> bool:
+    return any(event.is_set() for event in stops)
+
+
 def _stop_criterion(stops: tuple[threading.Event, ...]) -> Any:
     import torch
     from transformers import StoppingCriteria
 
     class StopOnEvent(StoppingCriteria):
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            stop = any(event.is_set() for event in stops)
-            return torch.full((input_ids.shape[0],), stop, device=input_ids.device)
+            return torch.full((input_ids.shape[0],), _stop_asked(stops), device=input_ids.device)
 
     return StopOnEvent()
 
