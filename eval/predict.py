@@ -385,7 +385,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lexicon",
         action=argparse.BooleanOptionalAction,
-        help="only real words and the text's numbers; default: the adapter's",
+        help="only real words and the text's numbers and sides; default: the adapter's",
     )
     parser.add_argument(
         "--flag",

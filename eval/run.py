@@ -21,6 +21,7 @@ from typing import Any
 from eval.predict import run_command
 from eval.rows import DataError, named_split
 from eval.source import add_source_options, predictions_of
+from summarizer.tasks import Decoding
 
 MOST_RESAMPLES = 1_000_000
 
@@ -124,7 +125,9 @@ def _what_else(path: Path, scores: Mapping[str, Any]) -> str | None:
             return None
         if held["data"]["sha256"] != scores["data"].get("sha256"):
             return "on other rows"
-        return "with another decoding" if held["decoding"] != scores["decoding"] else None
+        # A setting that came after the file was written is as it was without it.
+        before = Decoding().to_dict() | held["decoding"]
+        return "with another decoding" if before != scores["decoding"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -174,7 +174,8 @@ def load_backbone(source: str, device: str = "auto", dtype: str = "auto") -> Bac
 
 # The modules that have a part in what is written, besides the libraries and the weights.
 WRITERS = (
-    "backbone copying findings flag generate lexicon numbers reading sections silence tasks text windows"
+    "backbone copying findings flag generate lexicon numbers reading sections sides silence tasks text "
+    "windows"
 ).split()
 
 

@@ -418,14 +418,16 @@ import re
 from transformers.utils import cached_file
 
 known = open(cached_file("{base}", "{file}"{pin}), encoding="utf-8").read().split()
-words = {{"", *known, *re.findall(r"[^\\W\\d_]+", text.lower())}}
+own = {{*re.findall(r"[^\\W\\d_]+", text.lower())}}
+words = {{"", *known, *own}}
 starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
 special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
 tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
 figures = {{number[:k] for number in re.findall(r"\\d+", text) for k in range(1, 9)}}
-# the project reads numbers said in words as well: summarizer/numbers.py
+unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set()
+# the project reads numbers said in words and shortened sides as well: summarizer/numbers.py, sides.py
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
 
 
@@ -439,6 +441,7 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
         goes_on = piece and piece == heads[i]
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
         told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
+        told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
         if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))

@@ -1,11 +1,12 @@
-"""Decoding held to words that exist, and to the numbers that the text says.
+"""Decoding held to words that exist, and to the numbers and sides that the text says.
 
 A small model that writes word by parts joins parts that make no word ("Atenololol", "occipight").
 Here a word may only grow into one that the base has read often enough, or that stands in the text
 (as recognisers of speech and handwriting hold their search to a lexicon). A word that exists can
 still be the wrong one. Numbers are taken from the text alone, in figures or in words
 (`summarizer.numbers`), but for those that count the points of a list: an age, a dose or a size that
-nobody has told is made up.
+nobody has told is made up. So is "left" or "right" of a text that does not name that side
+(`summarizer.sides`). A text is what is read at once: a long one's window.
 
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
 ("mmHg"). Marks and spaces are free.
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from summarizer.numbers import numbers_of
+from summarizer.sides import unsaid_of
 
 FILE = "lexicon.txt"  # beside a base model's weights: a word a line, small letters, sorted
 WORD = re.compile(r"[^\W\d_]+")
@@ -141,6 +143,20 @@ class Lexicon:
             found += self._plain + self._new_word
         return found
 
+    def leading_to(self, part: str, words: Iterable[str]) -> list[int]:
+        """The tokens with which an unfinished word ("": none is) becomes one of these."""
+        found = []
+        for word in words:
+            found += self._begins.get(word, ())
+            found += [
+                token
+                for head, last, token in self._mixed
+                if last == word or (head and part + head == word)
+            ]
+            if word.startswith(part):
+                found += self._letters.get(word[len(part) :], ())
+        return found
+
     def capitals(self, tokens: Sequence[int]) -> Any:
         """The tokens that carry a word on with a capital, as a bool tensor; not those that do so in
         a text's own words: "McDonald" says "D" after a small letter, "Doctor" does not.
@@ -257,26 +273,27 @@ def pieces_of(tokenizer: Any) -> list[str | None]:
 
 
 class WordsOnly:
-    """A logits processor for transformers' `generate`: real words, and the text's numbers."""
+    """A logits processor for transformers' `generate`: real words, the text's numbers and sides."""
 
     def __init__(self, lexicon: Lexicon, prompts: Sequence[Sequence[int]]) -> None:
         """
         Args:
             prompts: token ids of the rows, without padding, in the order of the batch: their words
-                may be written as well, and their numbers alone.
+                may be written as well, and their numbers and sides alone.
         """
         self._lexicon = lexicon
         texts = [lexicon.text_of(prompt) for prompt in prompts]
         self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
         self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
         self._numbers = [numbers_of(text) for text in texts]
+        self._unsaid = [unsaid_of(text) for text in texts]
         # By the end of what a row has written: how many rules each token breaks there. A byte a
         # token, since a long text has many rows.
         self._found: list[dict[tuple[str, str, bool, bool], Any]] = [{} for _ in texts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
-        less it again where it makes a number that is not in the text."""
+        less it again where it makes a number or a side that is not in the text."""
         import torch
 
         beams = len(scores) // len(self._extra)
@@ -309,4 +326,5 @@ class WordsOnly:
             words = lexicon.allowed(part).clone()
             words[lexicon.allowed_also(part, extra)] = True
             wrong[known] += ~words
+        wrong[lexicon.leading_to(part, self._unsaid[row])] += 1
         return wrong

@@ -31,7 +31,7 @@ class Decoding:
     min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
     step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of
-    the base's lexicon or of the text are written, and only the text's numbers
+    the base's lexicon or of the text are written, and only the text's numbers and sides
     (`summarizer.lexicon`). flag: a text that begins with the flag for abnormal does not go on with
     what is not there (`summarizer.flag`). least_windows: of a text's windows this share, rounded
     down, begins with something else than an end mark (`summarizer.silence`); 0 is off.
@@ -116,7 +116,7 @@ def decoding_words(decoding: Mapping[str, Any], windows: int | None = None) -> s
     if decoding.get("copy_bias"):
         words.append(f"what the text says next {decoding['copy_bias']:+g}")
     if decoding.get("lexicon"):
-        words.append("real words and the text's numbers only")
+        words.append("real words and the text's numbers and sides only")
     if decoding.get("flag"):
         words.append("findings first")
     if decoding.get("least_windows"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from summarizer.numbers import numbers_of
+from summarizer.sides import unsaid_of
 from summarizer.tasks import Decoding
 
 LETTERS = r"[^\W\d_]"
@@ -74,7 +75,7 @@ def beginnings(words: Collection[str]) -> set[str]:
 
 
 def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[int]]:
-    """What transformers' `prefix_allowed_tokens_fn` takes: real words, and the text's numbers.
+    """What transformers' `prefix_allowed_tokens_fn` takes: real words, the text's numbers and sides.
 
     It goes through the whole vocabulary at every step: slow, and plain to see.
     """
@@ -129,6 +130,18 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
     def bent(part: str) -> frozenset[int]:
         return frozenset(token for token in ids if not fits(part, pieces[token]))
 
+    unsaid = unsaid_of(text)
+
+    @cache
+    def sided(part: str) -> frozenset[int]:
+        """The pieces with which a side is written that the text does not say."""
+        parted = {token: re.split(r"[\W\d_]", pieces[token]) for token in ids}
+        return frozenset(
+            token
+            for token, parts in parted.items()
+            if part + parts[0] in unsaid and parts[0] or parts[-1] in unsaid and len(parts) > 1
+        )
+
     @cache
     def untold(written: str) -> frozenset[int]:
         return frozenset(token for token in ids if not counts(written, pieces[token]))
@@ -136,7 +149,8 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
     def allowed(_: int, tokens: Any) -> list[int]:
         whole = tokenizer.decode(tokens, skip_special_tokens=True)
         written = whole.lower()
-        wrong = [bent(re.split(r"[\W\d_]", written)[-1]), untold(written[-12:])]
+        part = re.split(r"[\W\d_]", written)[-1]
+        wrong = [bent(part), untold(written[-12:]), sided(part)]
         if whole[-1:].islower():
             wrong.append(capitals)
         faults = [sum(token in one for one in wrong) for token in sorted(ids)]

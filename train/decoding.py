@@ -90,7 +90,7 @@ def choose(
         average: over "rows" or "sources", in place of the recipe's.
         metric: of the recipe's kinds, in place of the recipe's.
         max_rows: of validation, in place of the recipe's.
-        lexicon: whether real words and the text's numbers alone are written, in place of the
+        lexicon: whether real words and the text's numbers and sides alone are written, in place of the
             recipe's.
 
     Raises:
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--lexicon",
         action=argparse.BooleanOptionalAction,
-        help="real words and the text's numbers only (summarizer.lexicon); default: the recipe's",
+        help="real words and the text's numbers and sides only (summarizer.lexicon); default: the recipe's",
     )
     options = parser.parse_args(arguments)
     try:

@@ -252,6 +252,12 @@ def test_only_the_whole_test_split_goes_beside_the_adapter(tiny, tmp_path, monke
             assert f"this adapter {told} and stays" in err if told else "stays" not in err
             assert json.loads(beside.read_text())["data"] == json.loads(held)["data"]
             assert told is None or beside.read_bytes() == held
+        # A file that is older than a setting had it at rest.
+        older = json.loads(held)
+        assert older["decoding"].pop("least_windows") == 0
+        beside.write_text(json.dumps(older))
+        assert run.main([*common, "--data", str(test)]) == 0
+        assert json.loads(beside.read_text())["decoding"] == json.loads(held)["decoding"]
         # Of other weights nothing is lost: they are scored anew.
         beside.write_text(json.dumps(json.loads(held) | {"adapter_sha256": "0" * 64}))
         assert run.main([*common, "--data", str(fewer)]) == 0

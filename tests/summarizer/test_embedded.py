@@ -17,6 +17,11 @@ GREEDY = Decoding(max_new_tokens=48)
 SHORT = Decoding(max_new_tokens=20)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
 WORDS = Decoding(max_new_tokens=32, lexicon=True, flag=True)
+# It names no side, and left alone the radiology adapter makes one up.
+NO_SIDE = (
+    "A blind tube 8 mm across, not squeezable, with a bright fat cuff. Wall layers coloured. A "
+    "shadowing plug in the lumen. No pocket."
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,8 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
         ROOT / task.adapter,
     ).eval()
     # The shortest, for the plain way is slow: a conversation of two windows or three is among them.
-    for row in sorted(examples(task, 100), key=lambda row: len(row["input"]))[:3]:
+    rows = sorted(examples(task, 100), key=lambda row: len(row["input"]))[:3]
+    for row in [*rows, {"input": NO_SIDE}] if name == "radiology" else rows:
         pair = embedded.run(name, row["input"], section=row.get("section"), decoding=decoding)
         prompts = [
             build_prompt(task, part, row.get("section"))
@@ -101,3 +107,20 @@ def test_the_cards_plain_snippet_says_what_the_engine_says(embedded, name, tmp_p
     scores = json.loads((ROOT / TASKS[name].adapter / "scores.json").read_text())
     assert scores.get("window_words") == embedded.task(name).window_words  # measured as it reads
     assert done.stdout.strip() == pair.lora.text
+
+
+def test_the_cards_plain_snippet_makes_no_side_up(embedded, monkeypatch, tmp_path):
+    pair = embedded.run("radiology", NO_SIDE)
+    card = (ROOT / TASKS["radiology"].adapter / "README.md").read_text()
+    snippet = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    snippet, replaced = re.subn(r"(?m)^text = .*$", lambda _: f"text = {pair.prompt!r}", snippet)
+    assert replaced == 1
+    (tmp_path / "snippet.py").write_text(snippet)
+    done = run(tmp_path / "snippet.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == pair.lora.text
+    monkeypatch.setattr("summarizer.lexicon.unsaid_of", lambda text: set())
+    free = embedded.run("radiology", NO_SIDE).lora.text
+    assert "left" in free.lower() and "left" not in pair.lora.text.lower(), (
+        "otherwise this shows nothing"
+    )

@@ -167,7 +167,7 @@ def test_an_adapter_whose_record_gives_an_impossible_length_is_refused(tokens):
         (
             {"lexicon": True},
             None,
-            "greedy, real words and the text's numbers only, at most 64 tokens",
+            "greedy, real words and the text's numbers and sides only, at most 64 tokens",
         ),
         (
             {"num_beams": 4, "length_penalty": 0.6, "min_new_tokens": 1},
