@@ -143,6 +143,24 @@ class Lexicon:
             found += self._plain + self._new_word
         return found
 
+    def with_dead_ends(self, words: Collection[str], own: Iterable[str]) -> set[str]:
+        """Words that may not be written, and their beginnings that are no other word's: neither of
+        this lexicon nor of a text's `own`."""
+        others = [word for word in own if word not in words]
+
+        def leads_on(part: str) -> bool:
+            if any(word.startswith(part) for word in others):
+                return True
+            place = bisect_left(self._words, part)
+            while place < len(self._words) and self._words[place].startswith(part):
+                if self._words[place] not in words:
+                    return True
+                place += 1
+            return False
+
+        parts = {word[:end] for word in words for end in range(1, len(word))}
+        return {*words, *(part for part in parts if not leads_on(part))}
+
     def leading_to(self, part: str, words: Iterable[str]) -> list[int]:
         """The tokens with which an unfinished word ("": none is) becomes one of these."""
         found = []
@@ -286,7 +304,10 @@ class WordsOnly:
         self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
         self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
         self._numbers = [numbers_of(text) for text in texts]
-        self._unsaid = [unsaid_of(text) for text in texts]
+        self._unsaid = [
+            lexicon.with_dead_ends(unsaid_of(text), own)
+            for text, own in zip(texts, self._extra, strict=True)
+        ]
         # By the end of what a row has written: how many rules each token breaks there. A byte a
         # token, since a long text has many rows.
         self._found: list[dict[tuple[str, str, bool, bool], Any]] = [{} for _ in texts]

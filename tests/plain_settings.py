@@ -131,6 +131,10 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         return frozenset(token for token in ids if not fits(part, pieces[token]))
 
     unsaid = unsaid_of(text)
+    others = [word for word in (*known, *own) if word not in unsaid]
+    starts = {word[:end] for word in unsaid for end in range(1, len(word))}
+    # nor the beginnings that lead to nothing else
+    unsaid |= {start for start in starts if not any(one.startswith(start) for one in others)}
 
     @cache
     def sided(part: str) -> frozenset[int]:

@@ -107,6 +107,16 @@ def test_nor_is_it_written_by_parts():
     assert "right" in lost(".", text=[" lung"])
 
 
+def test_nor_is_a_word_begun_that_could_only_become_a_side():
+    pieces = [" the", " rig", " left", " lef"]
+    lexicon = Lexicon(["the", "right", "left", "leftover"], pieces)
+    assert lexicon.with_dead_ends({"right"}, []) == {"right", "r", "ri", "rig", "righ"}
+    assert lexicon.with_dead_ends({"right"}, ["rigor"]) == {"right", "righ"}
+    assert lexicon.with_dead_ends({"left"}, []) == {"left"}
+    found = WordsOnly(lexicon, [[0]])(torch.tensor([[0]]), torch.zeros(1, len(pieces)))[0]
+    assert [value < 0 for value in found.tolist()] == [False, True, True, False]
+
+
 def test_each_row_has_its_own_text():
     texts = [[PIECES.index(" left")], [PIECES.index(" right")]]
     found = WordsOnly(LEXICON, texts)(torch.tensor([[10], [10]]), torch.zeros(2, len(PIECES)))
