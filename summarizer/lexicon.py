@@ -161,16 +161,13 @@ class Lexicon:
         parts = {word[:end] for word in words for end in range(1, len(word))}
         return {*words, *(part for part in parts if not leads_on(part))}
 
-    def leading_to(self, part: str, words: Iterable[str]) -> list[int]:
+    def leading_to(self, part: str, words: Collection[str]) -> list[int]:
         """The tokens with which an unfinished word ("": none is) becomes one of these."""
-        found = []
+        found = [
+            token for head, last, token in self._mixed if part + head in words or last in words
+        ]
         for word in words:
             found += self._begins.get(word, ())
-            found += [
-                token
-                for head, last, token in self._mixed
-                if last == word or (head and part + head == word)
-            ]
             if word.startswith(part):
                 found += self._letters.get(word[len(part) :], ())
         return found
