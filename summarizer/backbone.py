@@ -321,14 +321,14 @@ def generate_arguments(
     processors: list[Any] = []
     if decoding.copy_bias:
         processors.append(CopyBias(prompts, decoding.copy_bias, frozenset(ends)))
-    if decoding.flag:
-        if token_ids(tokenizer) is None:
-            raise ModelError("A flag is asked for, and the base model has no token for it.")
-        processors.append(FlagKept(tokenizer))
     if decoding.lexicon:
         if lexicon is None:
             raise ModelError("A lexicon is asked for, and the base model has none.")
         processors.append(WordsOnly(lexicon, prompts))
+    if decoding.flag:  # last, for it may leave one token
+        if token_ids(tokenizer) is None:
+            raise ModelError("A flag is asked for, and the base model has no token for it.")
+        processors.append(FlagKept(tokenizer, decoding.num_beams))
     if decoding.least_windows and windows is not None:
         processors.append(LeastWindows(windows, decoding.least_windows, ends))
     if processors:

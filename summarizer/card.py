@@ -410,6 +410,8 @@ def _allowed(decoding: Mapping[str, Any], base: str, pin: str) -> str:
             others="real_words(_, ids)" if words else "list(range(len(spoken)))",
         )
     lines += f"allowed = {'findings_first' if flag else 'real_words'}\n"
+    if flag and decoding.get("num_beams", 1) > 1:
+        lines += _FLAG_FIRST
     return "".join(f"{line}\n        " for line in lines.split("\n")[:-1])
 
 
@@ -464,6 +466,18 @@ def findings_first(_, ids):  # a text that is flagged as abnormal does not begin
     return fit
 
 
+"""
+
+
+_FLAG_FIRST = """\
+flag = model.generate(**tokens, max_new_tokens=1, prefix_allowed_tokens_fn=allowed)[0, 1].item()
+
+
+def flag_first(_, ids):  # beams are of what follows the likeliest flag
+    return findings_first(_, ids) if len(ids) > 1 else [flag]
+
+
+allowed = flag_first
 """
 
 

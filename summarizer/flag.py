@@ -6,6 +6,9 @@ adapter may be trained to write a flag first: one of two special tokens, which n
 (`flag_weight` in a recipe; Narayan et al. 2021, "Planning with learned entity prompts for
 abstractive summarization", let a summary begin with a plan likewise). What follows is then held to
 it: an impression that is flagged as abnormal does not begin with what is not there.
+
+Beams are of what follows the flag. What is told as normal is short, and surer than any finding: held
+against each other as wholes, a report would be told as normal that is flagged as abnormal.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ PENALTY = 1e3
 # What may stand before the first word: the number of a list's first point.
 BEGINNING = re.compile(r"\s*(?:1[.)])?\s*")
 _LONGEST = 4  # tokens of such a beginning
+_NONE = -1e9  # as transformers' search scores beams that are none yet
 
 
 def token_ids(tokenizer: Any) -> tuple[int, int] | None:
@@ -38,16 +42,21 @@ class FlagKept:
     Rows that do not begin with the flag for abnormal are left as they are.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, num_beams: int = 1) -> None:
         """Raises ValueError where the tokenizer has no tokens for the flags."""
         self._tokenizer = tokenizer
+        self._searched = num_beams > 1
         self._abnormal, self._denials = _of(tokenizer)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """The scores [rows, vocabulary], less `PENALTY` where a denial would come first.
+        """The scores [rows x beams, vocabulary], less `PENALTY` where a denial would come first.
 
-        input_ids: [rows, length], the decoder's start token first.
+        With beams the first token is the likeliest one: of the others nothing is left.
+
+        input_ids: [rows x beams, length], the decoder's start token first.
         """
+        if self._searched and input_ids.shape[1] == 1:
+            return only(scores, scores.argmax(-1))
         if not 2 <= input_ids.shape[1] <= 2 + _LONGEST:
             return scores
         held = [
@@ -66,6 +75,17 @@ class FlagKept:
         """Whether these tokens have no word."""
         text = self._tokenizer.decode(written, skip_special_tokens=True)
         return BEGINNING.fullmatch(text) is not None
+
+
+def only(scores: Any, tokens: Any) -> Any:
+    """The scores [rows, vocabulary] of one token of each row [rows], and of the others next to none.
+
+    Not minus infinity: a search subtracts such scores from each other.
+    """
+    import torch
+
+    left = torch.full_like(scores, _NONE)
+    return left.scatter_(1, tokens[:, None], scores.gather(1, tokens[:, None]))
 
 
 @lru_cache(maxsize=8)

@@ -438,7 +438,7 @@ class Engine:
         The lock must be held.
 
         texts: each with the token ids of its windows. The rows are all windows by the first of the
-        systems ("base", "lora"), then all by the next. arrivals: where a greedy run puts every step.
+        systems ("base", "lora"), then all by the next. arrivals: where every step is put.
         """
         import torch
         from transformers import StoppingCriteriaList
@@ -455,9 +455,14 @@ class Engine:
             self._backbone.tokenizer,
             [len(windows) for windows in texts] * len(systems),
         )
-        settings["stopping_criteria"] = StoppingCriteriaList([_stop_criterion(stops)])
-        if decoding.num_beams == 1 and arrivals is not None:
-            settings["streamer"] = _streamer(rows, arrivals)
+        given = input_ids.shape[1] if self._backbone.kind == "causal" else 1
+        criteria = [_stop_criterion(stops)]
+        if arrivals is not None:
+            if decoding.num_beams == 1:
+                settings["streamer"] = _streamer(rows, arrivals)
+            else:
+                criteria.append(_leading(rows, given, arrivals))
+        settings["stopping_criteria"] = StoppingCriteriaList(criteria)
         mixed = "base" in systems and self.adapters[task].mixes
         if mixed or "lora" not in systems:
             settings["adapter_names"] = [_BASE if name == "base" else task for name, _ in rows]
@@ -477,7 +482,6 @@ class Engine:
             ) from None
         finally:
             sweep_hooks(self._model)
-        given = input_ids.shape[1] if self._backbone.kind == "causal" else 1
         return output[:, given:].tolist()
 
     @contextlib.contextmanager
@@ -529,10 +533,12 @@ class _Request:
 class _Arrival:
     """From the worker to the consumer: a step's new tokens, the end, or an error.
 
-    tokens: by system and window. whole: with `rows`, the systems that no stop cut short.
+    tokens: by system and window. leading: of beams, all tokens of the likeliest one so far. whole:
+    with `rows`, the systems that no stop cut short.
     """
 
     tokens: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    leading: Mapping[tuple[str, int], list[int]] = field(default_factory=dict)
     time: float = 0.0
     rows: list[list[int]] | None = None
     whole: tuple[str, ...] = ()
@@ -551,6 +557,7 @@ class _Columns:
         self._rows = [(one, place) for one in SYSTEMS for place in range(len(request.rows))]
         self._tokens: dict[tuple[str, int], list[int]] = {row: [] for row in self._rows}
         self._ended: dict[tuple[str, int], float] = {}  # seconds, once the end mark has come
+        self._found: set[tuple[str, int]] = set()  # a beam of it has ended, others are searched
 
     def add(self, arrival: _Arrival) -> None:
         for row, token in arrival.tokens.items():
@@ -560,6 +567,13 @@ class _Columns:
                 self._ended[row] = arrival.time - self.started
             else:
                 self._tokens[row].append(token)
+        for row, tokens in arrival.leading.items():
+            shown, ended = until_end(tokens, self._backbone.ends)
+            # What has ended stays until another one has that took its lead: the rest goes on behind it.
+            if ended or row not in self._found:
+                self._tokens[row] = shown
+            if ended:
+                self._found.add(row)
 
     def growing(self) -> Pair:
         return self._pair(dict.fromkeys(SYSTEMS, "running"))
@@ -646,12 +660,33 @@ def _streamer(rows: Sequence[tuple[str, int]], arrivals: queue.SimpleQueue[_Arri
                 self.prompt_seen = True
                 return
             tokens = dict(zip(rows, value.tolist(), strict=True))
-            arrivals.put(_Arrival(tokens, time.perf_counter()))
+            arrivals.put(_Arrival(tokens, time=time.perf_counter()))
 
         def end(self) -> None:
             pass
 
     return Streamer()
+
+
+def _leading(
+    rows: Sequence[tuple[str, int]], given: int, arrivals: queue.SimpleQueue[_Arrival]
+) -> Any:
+    """What puts each row's leading beam on a queue at every step: a search takes no streamer.
+
+    It is asked whether beams end, and stops none. given: tokens that stand before what is written.
+    """
+    import torch
+    from transformers import StoppingCriteria
+
+    class Leading(StoppingCriteria):
+        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+            # [rows x candidates, length], each row's likeliest first
+            first = input_ids[:: len(input_ids) // len(rows), given:].tolist()
+            leading = dict(zip(rows, first, strict=True))
+            arrivals.put(_Arrival(leading=leading, time=time.perf_counter()))
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    return Leading()
 
 
 def _stop_asked(stops: tuple[threading.Event, ...]) -> bool:

@@ -239,8 +239,9 @@ class TaskTab:
                         value=decoding.num_beams,
                         step=1,
                         label="Beams",
-                        info="1 writes word by word. More are slower and show the text when it is "
-                        "finished. Both columns use the same settings.",
+                        info="1 writes word by word. More weigh so many texts against each other: "
+                        "slower, and words may change until the end. Both columns use the same "
+                        "settings.",
                     )
             with gr.Column(scale=9, min_width=320, elem_classes="results"):
                 self.view = gr.HTML(
@@ -332,9 +333,7 @@ class TaskTab:
                 now = time.monotonic()
                 if now - last >= _FRAME_SECONDS:
                     last = now
-                    view = markup.results(
-                        self.titles, pair, example, waiting=_while_empty(decoding)
-                    )
+                    view = markup.results(self.titles, pair, example, waiting="…")
                     yield status, view, *_skip(2)
                     status = gr.skip()
             if not run.replaced:
@@ -482,10 +481,6 @@ def _skip(count: int) -> tuple[Any, ...]:
 def _at_rest() -> tuple[Any, ...]:
     """The Run and Stop buttons when nothing runs."""
     return gr.Button(interactive=True), gr.Button(interactive=False)
-
-
-def _while_empty(decoding: Decoding) -> str:
-    return "…" if decoding.num_beams == 1 else "Searching: the text comes at its end …"
 
 
 def _decoding(task: Task, beams: int, length: int) -> Decoding:

@@ -19,7 +19,10 @@ POINTS = {str(number) for number in range(1, 41)}  # of a list
 def plain_settings(
     decoding: Decoding, ids: list[int], ends: Collection[int], tokenizer: Any = None
 ) -> dict[str, Any]:
-    """Arguments of `generate` for one row of token ids; the tokenizer lies beside a lexicon."""
+    """Arguments of `generate` for one row of token ids; the tokenizer lies beside a lexicon.
+
+    Beams with a flag: as `flag_first` changes them.
+    """
     settings = {name: value for name, value in decoding.to_dict().items() if value}
     bias = []
     if end := settings.pop("end_bias", None):
@@ -61,6 +64,23 @@ def findings_first(tokenizer: Any, others: Callable | None) -> Callable[[int, An
         return [token for token in fit if shown[token] not in denials] or fit
 
     return allowed
+
+
+def flag_first(model: Any, given: Any, decoding: Decoding, settings: dict[str, Any]) -> None:
+    """With beams a text begins with the token that it begins with greedily."""
+    if not decoding.flag or decoding.num_beams == 1:
+        return
+    one = settings | {"num_beams": 1, "max_new_tokens": 1}
+    one.pop("length_penalty", None)
+    flag = model.generate(**given, do_sample=False, **one)[0, 1].item()
+    others = settings.get("prefix_allowed_tokens_fn")
+
+    def allowed(row: int, tokens: Any) -> list[int]:
+        if len(tokens) == 1:
+            return [flag]
+        return others(row, tokens)
+
+    settings["prefix_allowed_tokens_fn"] = allowed
 
 
 @cache

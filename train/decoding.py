@@ -5,17 +5,17 @@ Run as:
     python -m train.decoding models/radiology
 
 Every candidate generates from the same rows; the recipe's metric decides. First the ban on repeated
-n-grams is chosen, and, where lengths are named (--windows 0 30 40; 0 is whole), in windows of how
-many words a longer text is read (`summarizer.windows`), both with the recipe's biases; then the bias
-on the end mark: what was learned from others' texts ends too late or too early; then the bias
-towards what the text says next (`summarizer.copying`); and last, where shares are named
+n-grams is chosen, and, where they are named, how many beams (--beams 1 2 4; 1 is greedy) and in
+windows of how many words a longer text is read (--windows 0 30 40; 0 is whole; `summarizer.windows`),
+all with the recipe's biases; then the bias on the end mark: what was learned from others' texts ends
+too late or too early; then the bias towards what the text says next (`summarizer.copying`); then,
+with beams, the exponent on a text's length (--penalties 0.5 1); and last, where shares are named
 (--least 0.1), how many of a text's windows are never silent (`summarizer.silence`). Whether words and
 numbers are held to real ones (`summarizer.lexicon`) is not chosen by the metric, which hardly sees
 it: the recipe, or --lexicon, says so. Of those within `TIE` of the best, which so few rows cannot
 tell apart, the plainest search with the strictest ban and the smallest biases is taken: its texts
-run in loops least. Beams are not among the candidates by default: the page shows text token by
-token, and four beams take several times as long on two cores (--beams 4 tries them all the same).
-What was tried, with its scores, stands in run.json under `decoding_tried`; the engine reads
+run in loops least. Beams are tried where they are named alone: four take about twice as long on two
+cores, and what they write reads better than the metric tells (train/README.md). What was tried, with its scores, stands in run.json under `decoding_tried`; the engine reads
 `recipe.decoding` from there.
 """
 
@@ -46,11 +46,11 @@ COPYING = (0.5, 1.0, 1.5, 2.0)
 TIE = 0.2  # points of the metric
 
 
-def candidates(greedy: Any, beams: Sequence[int], bans: Sequence[int] = BANS) -> list[Any]:
+def candidates(so_far: Any, beams: Sequence[int], bans: Sequence[int] = BANS) -> list[Any]:
     """The `Decoding`s to try, the plainest first."""
     return [
-        replace(greedy, num_beams=width, no_repeat_ngram_size=ban)
-        for width in (1, *beams)
+        replace(so_far, num_beams=width, no_repeat_ngram_size=ban)
+        for width in beams
         for ban in bans
     ]
 
@@ -64,18 +64,20 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
         ban = decoding["no_repeat_ngram_size"] or math.inf
         # a record of before a setting was there has none of it
         biases = (abs(decoding.get(name, 0)) for name in ("end_bias", "copy_bias", "least_windows"))
-        return decoding["num_beams"], ban, *biases
+        penalty = abs(decoding.get("length_penalty", 1) - 1)
+        return decoding["num_beams"], ban, *biases, penalty
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
 
 
 def choose(
     adapter: Path,
-    beams: Sequence[int] = (),
+    beams: Sequence[int] = (1,),
     windows: Sequence[int] = (),
     bans: Sequence[int] = BANS,
     biases: Sequence[float] = BIASES,
     copying: Sequence[float] = COPYING,
+    penalties: Sequence[float] = (),
     least: Sequence[float] = (),
     average: str | None = None,
     metric: str | None = None,
@@ -85,7 +87,9 @@ def choose(
     """Try the candidates, write the best into run.json, return the record.
 
     Args:
+        beams: 1 is greedy.
         windows: words of a window, 0 for none; none named: the recipe's.
+        penalties: exponents on a beam's length, beside the recipe's.
         least: shares of a text's windows that speak at least (`summarizer.silence`), beside none.
         average: over "rows" or "sources", in place of the recipe's.
         metric: of the recipe's kinds, in place of the recipe's.
@@ -116,11 +120,9 @@ def choose(
     metric = metric or evaluation.metric
     if metric == "loss":  # text is compared here
         metric = "rougeL"
-    greedy = Decoding.from_dict(
-        {**record["recipe"]["decoding"], "num_beams": 1, "no_repeat_ngram_size": 0}
-    )
+    told = Decoding.from_dict(record["recipe"]["decoding"])
     if lexicon is not None:
-        greedy = replace(greedy, lexicon=lexicon)
+        told = replace(told, lexicon=lexicon)
 
     def tried_on(decoding: Decoding, words: int | None) -> dict[str, Any]:
         engine.set_windows(recipe.task, words)
@@ -138,6 +140,7 @@ def choose(
         print(
             f"beams {decoding.num_beams}, no repeated {decoding.no_repeat_ngram_size or '-'}-gram, "
             f"end mark {decoding.end_bias:+g}, copying {decoding.copy_bias:+g}, "
+            f"{f'length penalty {decoding.length_penalty:g}, ' if decoding.num_beams > 1 else ''}"
             f"{f'{share:g}% of windows never silent, ' if share else ''}"
             f"{'real words only, ' if decoding.lexicon else ''}"
             f"{'findings first, ' if decoding.flag else ''}"
@@ -150,16 +153,18 @@ def choose(
     tried = [
         tried_on(decoding, words or None)
         for words in windows or (recipe.window_words,)
-        for decoding in candidates(greedy, beams, bans)
+        for decoding in candidates(told, beams, bans)
     ]
     best = chosen(tried, metric)
     for name, values in (
         ("end_bias", biases),
         ("copy_bias", copying),
+        ("length_penalty", penalties if best["decoding"]["num_beams"] > 1 else ()),
         ("least_windows", least),
     ):
         so_far = Decoding.from_dict(best["decoding"])
-        others = {0.0, *values} - {getattr(so_far, name)} if values else ()
+        none = set() if name == "length_penalty" else {0.0}
+        others = {*none, *values} - {getattr(so_far, name)} if values else ()
         tried += [
             tried_on(replace(so_far, **{name: value}), best["window_words"])
             for value in sorted(others)
@@ -185,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m train.decoding", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument("adapter", type=Path, help="folder of a trained adapter")
-    parser.add_argument("--beams", type=int, nargs="*", default=[], help="also so many beams")
+    parser.add_argument(
+        "--beams", type=int, nargs="+", default=[1], help="so many; 1 is greedy (default)"
+    )
     parser.add_argument(
         "--windows",
         type=int,
@@ -211,6 +218,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="towards what follows in the text, beside none; no value: the recipe's alone",
     )
     parser.add_argument(
+        "--penalties",
+        type=float,
+        nargs="*",
+        default=[],
+        help="with beams: exponents on a text's length, beside the recipe's",
+    )
+    parser.add_argument(
         "--least",
         type=float,
         nargs="*",
@@ -228,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         choose(**vars(options))
-    except (UserError, RuntimeError) as fault:
+    except (UserError, RuntimeError, ValueError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     return 0

@@ -265,12 +265,15 @@ def test_settings_are_closed_at_first_and_then_change_the_length(site, visit):
         assert int(re.search(r"(\d+) token", visitor.meta(side))[1]) <= 8
 
 
-def test_beams_give_text_at_their_end(site, visit):
+def test_beams_are_a_setting_and_greedy_is_one_of_them(site, visit):
     visitor = visit(site.url)
     visitor.open("question")
-    visitor.set(1, 3)
-    visitor.run("My knee hurts when I climb stairs and I wonder what I can do about it.")
-    assert visitor.column("lora").strip()
+    texts = []
+    for beams in (1, 3):
+        visitor.set(1, beams)
+        visitor.run("My knee hurts when I climb stairs and I wonder what I can do about it.")
+        texts.append(visitor.column("lora").strip())
+    assert all(texts)
 
 
 @pytest.mark.parametrize("task", TASKS)

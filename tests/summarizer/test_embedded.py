@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from plain_settings import plain_settings, unbroken
+from plain_settings import flag_first, plain_settings, unbroken
 
 from summarizer.backbone import ROOT
 from summarizer.card import _SAMPLES
@@ -17,6 +17,7 @@ GREEDY = Decoding(max_new_tokens=48)
 SHORT = Decoding(max_new_tokens=20)
 BEAMS = Decoding(max_new_tokens=32, num_beams=4)
 WORDS = Decoding(max_new_tokens=32, lexicon=True, flag=True)
+WORDS_BEAMS = Decoding(max_new_tokens=24, num_beams=3, lexicon=True, flag=True)
 # It names no side, and left alone the radiology adapter makes one up.
 NO_SIDE = (
     "A blind tube 8 mm across, not squeezable, with a bright fat cuff. Wall layers coloured. A "
@@ -34,7 +35,11 @@ def examples(task, count):
     return rows[:count]
 
 
-@pytest.mark.parametrize("decoding", [GREEDY, BEAMS, WORDS], ids=["greedy", "beams", "words"])
+@pytest.mark.parametrize(
+    "decoding",
+    [GREEDY, BEAMS, WORDS, WORDS_BEAMS],
+    ids=["greedy", "beams", "words", "words beams"],
+)
 @pytest.mark.parametrize("name", TASKS)
 def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding):
     import torch
@@ -64,6 +69,7 @@ def test_both_columns_say_what_two_separate_models_say(embedded, name, decoding)
                 ids = given["input_ids"][0].tolist()
                 settings = plain_settings(decoding, ids, [tokenizer.eos_token_id], tokenizer)
                 with torch.no_grad():
+                    flag_first(model, given, decoding, settings)
                     output = model.generate(**given, do_sample=False, **settings)[0]
                 text = tokenizer.decode(output, skip_special_tokens=True).strip()
                 if tokenizer.eos_token_id not in output.tolist():

@@ -58,6 +58,16 @@ def test_nothing_is_held_before_there_is_a_flag(base, flags):
     assert not torch.equal(beams[0], scores[0]) and torch.equal(beams[1], scores[1])
 
 
+def test_beams_begin_with_the_likeliest_token_alone(base, flags):
+    scores = torch.rand(4, 8192)
+    first = FlagKept(base.tokenizer, num_beams=2)(torch.zeros(4, 1, dtype=torch.long), scores)
+    assert torch.equal(first.argmax(1), scores.argmax(1))
+    assert torch.equal(first.amax(1), scores.amax(1)) and (first > -1e8).sum() == 4
+    later = torch.tensor([[0, flags[1]], [0, 7]])
+    kept = FlagKept(base.tokenizer)(later, scores[:2])
+    assert torch.equal(FlagKept(base.tokenizer, num_beams=2)(later, scores[:2]), kept)
+
+
 def test_a_tokenizer_without_flags_is_refused_in_one_sentence(base):
     class Plain:
         def get_added_vocab(self):

@@ -17,7 +17,7 @@ from summarizer.backbone import (
     load_backbone,
     slice_mixed_batches,
 )
-from summarizer.generate import Engine, Pair, batches, until_end
+from summarizer.generate import Engine, Pair, _Arrival, _Columns, batches, until_end
 from summarizer.tasks import TASKS, Decoding, UnknownTask
 from summarizer.text import InputError
 
@@ -241,10 +241,59 @@ def test_a_column_that_ends_first_keeps_its_own_time(engine):
     pytest.fail("no text of the tests ends in one column only")
 
 
-def test_beams_have_no_text_before_their_end(engine):
-    pairs = list(engine.stream("radiology", TEXTS[0], decoding=BEAMS))
-    assert pairs[-1].base.text
-    assert all(not pair.base.text and pair.base.finish == "running" for pair in pairs[:-1])
+def test_beams_show_what_leads_until_they_end(engine):
+    """Each step's likeliest beam, as a plain search that is stopped there has it."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    seen = []
+
+    class Likeliest(StoppingCriteria):
+        def __call__(self, input_ids, scores, **_):
+            first = input_ids[:: len(input_ids) // 2, 1:].tolist()  # base, then adapter
+            seen.append([engine._backbone.text_of(until_end(row, ends)[0]) for row in first])
+            return torch.zeros(len(input_ids), dtype=torch.bool)
+
+    ends = engine._backbone.ends
+    reading = engine._prepare("radiology", {"input": TEXTS[0]}, BEAMS)
+    ids, mask = engine._backbone.pad(reading.rows * 2)
+    with torch.inference_mode():
+        engine._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            adapter_names=["__base__", "radiology"],
+            num_beams=BEAMS.num_beams,
+            max_new_tokens=BEAMS.max_new_tokens,
+            length_penalty=BEAMS.length_penalty,
+            do_sample=False,
+            stopping_criteria=StoppingCriteriaList([Likeliest()]),
+        )
+    *growing, last = engine.stream("radiology", TEXTS[0], decoding=BEAMS)
+    shown = [texts_of(pair) for pair in growing if any(texts_of(pair))]
+    assert len(shown) > 1 and all(pair.base.finish == "running" for pair in growing)
+    for column in (0, 1):
+        steps_of = [texts[column] for texts in seen]
+        assert {texts[column] for texts in shown} <= {"", *steps_of}
+    assert last.base.text and last.base.finish in ("end", "length")
+
+
+def test_what_a_search_has_found_stays_until_another_ends(engine):
+    request = engine._prepare("radiology", {"input": TEXTS[0]}, BEAMS)
+    columns = _Columns(engine._backbone, request, "prose")
+    (end,) = engine._backbone.ends
+    one, other = engine._backbone.tokenizer("clear lungs")["input_ids"][:-1][:2]
+    row = ("lora", 0)
+
+    def shown(*tokens):
+        columns.add(_Arrival(leading={row: list(tokens)}))
+        return columns.growing().lora
+
+    first = shown(one)
+    assert first.tokens == 1 and first.finish == "running"
+    assert shown(one, other).tokens == 2
+    assert shown(one, end).tokens == 1  # a shorter text has ended
+    assert shown(one, other, other).tokens == 1  # it is led by none that has not
+    assert shown(one, other, other, end).tokens == 3
 
 
 def test_no_half_character_is_shown(engine):
