@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from summarizer.flag import only
+
 
 class LeastWindows:
     """A logits processor for transformers' `generate`.
 
     Of a text of fewer windows than one in `share`, nothing is asked. A window speaks whose first
-    token is no end mark: where a flag comes first, all do.
+    token is no end mark: where a flag comes first, all do. With beams a window is silent whose
+    likeliest first token is an end mark, and no other.
     """
 
     def __init__(self, windows: Sequence[int], share: float, ends: Collection[int]) -> None:
@@ -30,20 +33,35 @@ class LeastWindows:
         self._texts = [(count, int(count * share + 1e-9)) for count in windows]
         self._ends = sorted(ends)
         self._begun = False
+        self._silent: Any = None  # of each row, with beams
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary], end marks out of reach where a window must speak."""
-        if self._begun or not any(least for _, least in self._texts):
-            return scores
+        import torch
+
+        if self._begun:
+            if self._silent is None or not self._silent.any():
+                return scores
+            # Beams that are none yet would go on to the limit.
+            ended = only(scores, torch.full_like(scores[:, 0], self._ends[0], dtype=torch.long))
+            return torch.where(self._silent[:, None], ended, scores)
         self._begun = True
         beams = len(scores) // sum(count for count, _ in self._texts)
+        asked = any(least for _, least in self._texts)
+        if not asked and beams == 1:
+            return scores
         words = scores.clone()
         words[:, self._ends] = -float("inf")
-        rather = (words.amax(1) - scores[:, self._ends].amax(1))[::beams]
         held, first = scores.clone(), 0
-        for count, least in self._texts:
-            for place in rather[first : first + count].topk(least).indices.tolist():
-                at = (first + place) * beams
-                held[at : at + beams] = words[at : at + beams]
-            first += count
-        return held
+        if asked:
+            rather = (words.amax(1) - scores[:, self._ends].amax(1))[::beams]
+            for count, least in self._texts:
+                for place in rather[first : first + count].topk(least).indices.tolist():
+                    at = (first + place) * beams
+                    held[at : at + beams] = words[at : at + beams]
+                first += count
+        if beams == 1:
+            return held
+        likeliest = held.argmax(1)
+        self._silent = torch.isin(likeliest, torch.tensor(self._ends, device=scores.device))
+        return torch.where(self._silent[:, None], only(held, likeliest), words)

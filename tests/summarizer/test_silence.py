@@ -41,12 +41,30 @@ def test_those_speak_that_would_rather_than_others_of_the_same_text(texts, share
     assert torch.equal(held[open_], SCORES[open_]) and open_[:, [0, 2]].all()
 
 
-def test_beams_of_a_window_are_held_alike_and_only_at_its_beginning():
+def test_with_beams_a_window_is_silent_or_it_speaks():
+    """As it would be greedily, and to its end; what must speak does."""
     processor = LeastWindows([3], 0.4, ENDS)
     scores = SCORES[[0, 1, 3]].repeat_interleave(2, 0)
     held = processor(torch.zeros(6, 1, dtype=torch.long), scores)
     assert silent(held) == [True, True, True, True, False, False]
-    assert processor(torch.zeros(6, 2, dtype=torch.long), scores) is scores
+    left = held > -1e8
+    assert left[:4].sum(1).tolist() == [1] * 4  # an end mark alone
+    assert not left[4:, sorted(ENDS)].any() and torch.equal(
+        held[4:][left[4:]], scores[4:][left[4:]]
+    )
+    later = processor(torch.zeros(6, 2, dtype=torch.long), scores)
+    assert torch.equal(later[4:], scores[4:])
+    assert silent(later[:4]) == [True] * 4 and ((later[:4] > -1e8).sum(1) == 1).all()
+    free = LeastWindows([3], 0.0, ENDS)(torch.zeros(6, 1, dtype=torch.long), scores)
+    assert silent(free) == silent(scores)
+
+
+def test_greedily_a_window_is_asked_once():
+    processor = LeastWindows([3], 0.4, ENDS)
+    processor(torch.zeros(3, 1, dtype=torch.long), SCORES[[0, 1, 3]])
+    assert processor(torch.zeros(3, 2, dtype=torch.long), SCORES[[0, 1, 3]]).equal(
+        SCORES[[0, 1, 3]]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,29 @@ def test_windows_that_are_never_silent_are_tried_where_shares_are_named(
     assert again["decoding"]["least_windows"] == best["least_windows"]
 
 
+def test_beams_and_their_length_penalty_are_tried_where_they_are_named(
+    train_now, tmp_path: Path, capfd
+) -> None:
+    assert train_now(evaluation__metric="rougeL")[0] == 0
+    adapter = tmp_path / "models" / "tiny"
+    few = [str(adapter), "--bans", "3", "--biases", "--copying"]
+    assert main([*few, "--beams", "2", "--penalties", "0.5"]) == 0
+    record = json.loads((adapter / "run.json").read_text())
+    tried = [one["decoding"] for one in record["decoding_tried"]]
+    assert [(one["num_beams"], one["length_penalty"]) for one in tried] == [(2, 1.0), (2, 0.5)]
+    assert record["recipe"]["decoding"]["num_beams"] == 2
+    assert "beams 2, " in (out := capfd.readouterr().out) and "length penalty 0.5, " in out
+    assert main([*few, "--beams", "1", "2"]) == 0
+    tried = json.loads((adapter / "run.json").read_text())["decoding_tried"]
+    assert [one["decoding"]["num_beams"] for one in tried][:2] == [1, 2]
+    assert main([*few, "--penalties", "0.5"]) == 0  # greedily there is none
+    (alone,) = json.loads((adapter / "run.json").read_text())["decoding_tried"]
+    assert alone["decoding"]["num_beams"] == 1
+    capfd.readouterr()
+    assert main([*few, "--beams", "0"]) == 1
+    assert "error: num_beams must be" in capfd.readouterr().err
+
+
 def test_windows_are_tried_where_lengths_are_named(train_now, tmp_path: Path, capfd) -> None:
     assert train_now(evaluation__metric="rougeL")[0] == 0
     adapter = tmp_path / "models" / "tiny"
@@ -137,12 +160,16 @@ def test_words_are_held_to_real_ones_where_that_is_asked_for(
         ({(1, 3, 0): 20.0, (1, 3, 0.5): 20.1}, (1, 3, 0)),
         ({(1, 3, 0, 1): 20.1, (1, 3, 0, 0): 20.0}, (1, 3, 0, 0)),
         ({(1, 3, 0, 1): 20.4, (1, 3, 0, 0): 20.0}, (1, 3, 0, 1)),
+        ({(4, 3, 0, 0, 0.5): 20.1, (4, 3, 0, 0, 1.0): 20.0}, (4, 3, 0, 0, 1.0)),
     ],
 )
 def test_of_equals_the_plainest_search_with_the_strictest_ban_is_taken(scores, taken) -> None:
-    names = ("num_beams", "no_repeat_ngram_size", "end_bias", "copy_bias")
+    names = ("num_beams", "no_repeat_ngram_size", "end_bias", "copy_bias", "length_penalty")
     tried = [
-        {"decoding": dict(zip(names, (*values, 0)[:4], strict=True)), "rouge1": score}
+        {
+            "decoding": dict(zip(names, values, strict=False)),
+            "rouge1": score,
+        }
         for values, score in scores.items()
     ]
     assert tuple(chosen(tried, "rouge1")["decoding"].values())[: len(taken)] == taken
