@@ -303,7 +303,7 @@ def generate_arguments(
     ends: the model's end marks. prompts: token ids of the rows that it is given, without padding.
     lexicon: the base's; needed where the decoding keeps to it. tokenizer: the base's as well, for
     its flags. windows: how many of the prompts each text has, in their order; None: not
-    known, and `least_windows` holds nothing.
+    known, and `least_windows` holds nothing, nor are beams of what is said alone.
     """
     arguments: dict[str, Any] = {
         "num_beams": decoding.num_beams,
@@ -329,7 +329,8 @@ def generate_arguments(
         if token_ids(tokenizer) is None:
             raise ModelError("A flag is asked for, and the base model has no token for it.")
         processors.append(FlagKept(tokenizer, decoding.num_beams))
-    if decoding.least_windows and windows is not None:
+    searched = decoding.num_beams > 1 and any(count > 1 for count in windows or ())
+    if windows is not None and (decoding.least_windows or searched):
         processors.append(LeastWindows(windows, decoding.least_windows, ends))
     if processors:
         from transformers import LogitsProcessorList

@@ -177,6 +177,7 @@ class _Plain:
         rows: the text's token ids, or those of its windows, which are one batch.
         """
         import torch
+        from transformers import StoppingCriteriaList
 
         started = time.perf_counter()
         input_ids, mask = self._backbone.pad(rows)
@@ -193,6 +194,8 @@ class _Plain:
             )
             if decoding.num_beams == 1:
                 settings["streamer"] = clock
+            else:  # a search takes no streamer, and tells of its steps where it asks what has ended
+                settings["stopping_criteria"] = StoppingCriteriaList([clock.searching()])
             with torch.inference_mode():
                 output = model.generate(input_ids=input_ids, attention_mask=mask, **settings)
             start = input_ids.shape[1] if self._backbone.kind == "causal" else 1
@@ -206,7 +209,7 @@ class _Plain:
 
 
 class _FirstToken:
-    """A streamer that notes when the first new token came."""
+    """A streamer, or a stopping criterion, that notes when the first new token came."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -219,6 +222,20 @@ class _FirstToken:
 
     def end(self) -> None:
         pass
+
+    def searching(self) -> Any:
+        """What a search asks after each step whether texts have ended: none has."""
+        import torch
+        from transformers import StoppingCriteria
+
+        clock = self
+
+        class Criterion(StoppingCriteria):
+            def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+                clock.time = clock.time or time.perf_counter()
+                return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+        return Criterion()
 
 
 def _timed(way: Callable[[], list[list[str]]]) -> tuple[list[list[str]], float]:

@@ -2,7 +2,7 @@
 
 A batch of two rows, the same prompt twice, goes through PEFT's mixed batch: row one with
 "__base__", row two with the task's adapter. The columns therefore stream token by token together,
-and a stop ends both within a step. The text is that of two separate runs. A text that its task
+what leads of a search likewise, and a stop ends both within a step. The text is that of two separate runs. A text that its task
 reads in windows (`summarizer.windows`) has a row for each window in both columns.
 
 Another engine can stand behind the same face: `load`, `stream`, `run`, `batch`, and the fields
@@ -232,9 +232,9 @@ class Engine:
     ) -> Iterator[Pair]:
         """Both columns as they grow; the last Pair is final.
 
-        Greedy decoding yields partial text after every step; a slow consumer is handed the
-        newest. Beams have no text before their end, and yield empty texts with the time until
-        then. Setting `cancel`, or closing the iterator, stops both columns within a step.
+        Partial text comes after every step; a slow consumer is handed the newest. Greedily it
+        only grows; of beams it is the text that leads so far, whose words may still change.
+        Setting `cancel`, or closing the iterator, stops both columns within a step.
 
         Raises:
             UnknownTask, InputError, ModelError: one sentence each, before anything is generated.

@@ -19,8 +19,8 @@ class LeastWindows:
     """A logits processor for transformers' `generate`.
 
     Of a text of fewer windows than one in `share`, nothing is asked. A window speaks whose first
-    token is no end mark: where a flag comes first, all do. With beams a window is silent whose
-    likeliest first token is an end mark, and no other.
+    token is no end mark: where a flag comes first, all do. With beams a window of several is silent
+    if its likeliest first token is an end mark, and else it speaks.
     """
 
     def __init__(self, windows: Sequence[int], share: float, ends: Collection[int]) -> None:
@@ -62,6 +62,10 @@ class LeastWindows:
                 first += count
         if beams == 1:
             return held
+        several = [count > 1 for count, _ in self._texts for _ in range(count * beams)]
+        chosen = torch.tensor(several, device=scores.device)
         likeliest = held.argmax(1)
-        self._silent = torch.isin(likeliest, torch.tensor(self._ends, device=scores.device))
-        return torch.where(self._silent[:, None], only(held, likeliest), words)
+        ends = torch.tensor(self._ends, device=scores.device)
+        self._silent = chosen & torch.isin(likeliest, ends)
+        held = torch.where(chosen[:, None], words, held)
+        return torch.where(self._silent[:, None], only(scores, likeliest), held)

@@ -57,6 +57,9 @@ def test_with_beams_a_window_is_silent_or_it_speaks():
     assert silent(later[:4]) == [True] * 4 and ((later[:4] > -1e8).sum(1) == 1).all()
     free = LeastWindows([3], 0.0, ENDS)(torch.zeros(6, 1, dtype=torch.long), scores)
     assert silent(free) == silent(scores)
+    short = LeastWindows([1, 1, 1], 0.0, ENDS)  # a text of one window may be searched for
+    assert torch.equal(short(torch.zeros(6, 1, dtype=torch.long), scores), scores)
+    assert torch.equal(short(torch.zeros(6, 2, dtype=torch.long), scores), scores)
 
 
 def test_greedily_a_window_is_asked_once():
