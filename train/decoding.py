@@ -64,8 +64,7 @@ def chosen(tried: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
         ban = decoding["no_repeat_ngram_size"] or math.inf
         # a record of before a setting was there has none of it
         biases = (abs(decoding.get(name, 0)) for name in ("end_bias", "copy_bias", "least_windows"))
-        penalty = abs(decoding.get("length_penalty", 1) - 1)
-        return decoding["num_beams"], ban, *biases, penalty
+        return decoding["num_beams"], ban, *biases, -one[metric]
 
     return min((one for one in tried if one[metric] >= top - TIE), key=order)
 
