@@ -20,8 +20,8 @@ WORDS = Decoding(max_new_tokens=32, lexicon=True, flag=True)
 WORDS_BEAMS = Decoding(max_new_tokens=24, num_beams=3, lexicon=True, flag=True)
 # It names no side, and left alone the radiology adapter makes one up.
 NO_SIDE = (
-    "A blind tube 8 mm across, not squeezable, with a bright fat cuff. Wall layers coloured. A "
-    "shadowing plug in the lumen. No pocket."
+    "C1, the atlas, is broken in four places, two in front, two behind; lateral masses overhang C2 by "
+    "9 mm together. Dens unharmed."
 )
 
 
@@ -127,6 +127,5 @@ def test_the_cards_plain_snippet_makes_no_side_up(embedded, monkeypatch, tmp_pat
     assert done.stdout.strip() == pair.lora.text
     monkeypatch.setattr("summarizer.lexicon.unsaid_of", lambda text: set())
     free = embedded.run("radiology", NO_SIDE).lora.text
-    assert "left" in free.lower() and "left" not in pair.lora.text.lower(), (
-        "otherwise this shows nothing"
-    )
+    made_up = [re.search(r"\b(left|right)\b", text.lower()) for text in (free, pair.lora.text)]
+    assert made_up[0] and not made_up[1], "otherwise this shows nothing"
