@@ -427,24 +427,26 @@ special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
 tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
-figures = {{number[:k] for number in re.findall(r"\\d+", text) for k in range(1, 9)}}
+numbers = re.findall(r"\\d+(?:\\.\\d+)*", text)
+figures = {{number[:k] for number in numbers for k in range(1, len(number) + 1)}}
 unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set()
 # the project reads numbers said in words and shortened sides as well: summarizer/numbers.py, sides.py
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
+halves = {{i for i, p in enumerate(pieces) if "\\ufffd" in p}} - {{*tokens["input_ids"][0].tolist()}}
 
 
 def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
     written = tokenizer.decode(ids, skip_special_tokens=True)
     part = re.search(r"[^\\W\\d_]*$", written)[0].lower()
-    number = re.search(r"\\d*$", written)[0]
-    listed = re.search(r"(^|[\\n.:;]) *\\d*$", written)  # the number of a list's point
+    number = re.search(r"(\\d[\\d.]*)?$", written)[0]
+    listed = re.search(r"(^|[\\n:;]|\\D\\.|\\. ) *\\d*$", written)  # the number of a list's point
     fit = []
     for i, piece in enumerate(pieces):
         goes_on = piece and piece == heads[i]
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
         told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
-        if real and told and not (written[-1:].islower() and i in capitals):
+        if real and told and i not in halves and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))
 

@@ -2,8 +2,9 @@
 
 A batch of two rows, the same prompt twice, goes through PEFT's mixed batch: row one with
 "__base__", row two with the task's adapter. The columns therefore stream token by token together,
-what leads of a search likewise, and a stop ends both within a step. The text is that of two separate runs. A text that its task
-reads in windows (`summarizer.windows`) has a row for each window in both columns.
+of a search what leads so far, and a stop ends both within a step. The text is that of two separate
+runs. A text that its task reads in windows (`summarizer.windows`) has a row for each window in both
+columns.
 
 Another engine can stand behind the same face: `load`, `stream`, `run`, `batch`, and the fields
 `backbone_name`, `adapters`, `device`, `dtype`.

@@ -9,7 +9,8 @@ nobody has told is made up. So is "left" or "right" of a text that does not name
 (`summarizer.sides`). A text is what is read at once: a long one's window.
 
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
-("mmHg"). Marks and spaces are free.
+("mmHg"). Marks and spaces are free, but for a mark of several tokens ("≥"), which is written as the
+text has it: a part of it is no character.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ WORD = re.compile(r"[^\W\d_]+")
 PENALTY = 1e4
 # From so many words on that begin alike, trying every token is less work than going through them.
 _MANY = 3000
+_NUMBER = re.compile(r"([0-9]*(?:\.[0-9]+)*)(.*)", re.DOTALL)  # figures, then what is none of them
 _POINTS = frozenset(str(number) for number in range(1, 41))  # of a list: "2."
 _LAST = "\U0010ffff"
 _LONGEST = 32  # tokens looked back for the beginning of a word
@@ -65,7 +67,11 @@ class Lexicon:
         self._small_end: list[bool] = []  # a token ends with a small letter
         self._capital: list[bool] = []  # it carries a word on, with a capital
         self._point: list[int] = []  # what stands behind the number of a list's point
+        self._dot: list[int] = []  # what makes a number a decimal
+        self._parts: list[int] = []  # parts of a character's bytes
         for token, piece in enumerate(pieces):
+            if piece is None:
+                self._parts.append(token)
             text = "\ufffd" if piece is None else piece.lower()
             head = WORD.match(text)
             tail = re.search(r"[^\W\d_]*\Z", text)
@@ -78,6 +84,8 @@ class Lexicon:
                 self._figures.append((token, text))
             elif text[:1] in (".", ")"):
                 self._point.append(token)
+            if text == ".":
+                self._dot.append(token)
             self._ends_with.append(None if whole else last)
             if whole:
                 self._letters[text].append(token)
@@ -185,6 +193,30 @@ class Lexicon:
         ] = False
         return mask
 
+    def is_part(self, token: int) -> bool:
+        """Whether a token is part of a character's bytes and no text by itself."""
+        place = bisect_left(self._parts, token)
+        return place < len(self._parts) and self._parts[place] == token
+
+    def parts(self, tokens: Sequence[int]) -> dict[int, Any]:
+        """Which tokens may follow each that is part of a character's bytes: those that follow it in
+        a text, as bool tensors [tokens]; behind -1, which stands for any other, all but the parts
+        that begin no character there.
+        """
+        import torch
+
+        found: dict[int, Any] = {}
+        first = torch.ones(self._size, dtype=torch.bool)
+        first[self._parts] = False
+        for before, token in zip([-1, *tokens], [*tokens, -1], strict=True):
+            if self.is_part(token) and not self.is_part(before):
+                first[token] = True
+            if self.is_part(before):
+                after = found.setdefault(before, torch.zeros(self._size, dtype=torch.bool))
+                if 0 <= token < self._size:
+                    after[token] = True
+        return {**found, -1: first}
+
     def ends_small(self, token: int) -> bool:
         """Whether a token ends with a small letter."""
         return token < self._size and self._small_end[token]
@@ -193,7 +225,7 @@ class Lexicon:
         """Which tokens may follow where only these numbers may be written.
 
         Args:
-            part: the figures of an unfinished number, "" where none is.
+            part: the figures and points of an unfinished number, "" where none is.
             point: whether it begins a sentence or a line (`open_number`): then it may count the
                 points of a list as well, if a full stop or a bracket follows.
 
@@ -202,23 +234,28 @@ class Lexicon:
         """
         import torch
 
-        ended = not part or part in numbers
-        mask = torch.full((self._size,), ended)
-        if point and part in _POINTS:
-            mask[self._point] = True
         starts = {number[:end] for number in numbers for end in range(1, len(number) + 1)}
+        # Behind a point the number may have ended already, with its sentence or as a list's.
+        whole = part.removesuffix(".")
+        counts = point and whole in _POINTS
+        ended = not part or whole in numbers or (counts and whole != part)
+        mask = torch.full((self._size,), ended)
+        if counts and whole == part:
+            mask[self._point] = True
         for token, piece in self._figures:
-            if piece.isdecimal():
-                fits = part + piece in starts or (point and part + piece in _POINTS)
-            else:  # figures that end the number, then something else, then perhaps another number
-                head = re.match("[0-9]*", piece).group()  # type: ignore[union-attr]
-                last = re.search("[0-9]*\\Z", piece).group()  # type: ignore[union-attr]
-                between = piece[len(head) : len(piece) - len(last)]
-                again = (point and not part + head) or begins_a_point("0" + between)
-                fits = (part + head in numbers if head else ended) and (
+            number, rest = _NUMBER.fullmatch(part + piece).groups()  # type: ignore[union-attr]
+            if not rest:
+                fits = number in starts or (point and number in _POINTS)
+            else:  # the number ends, then comes something else, then perhaps another number
+                last = re.search("[0-9]*\\Z", rest).group()  # type: ignore[union-attr]
+                before = number[-1:] or ("" if point else "-")
+                again = begins_a_point(before + rest[: len(rest) - len(last)])
+                fits = (ended if number == whole else number in numbers) and (
                     not last or last in starts or (again and last in _POINTS)
                 )
             mask[token] = fits
+        if whole == part:
+            mask[self._dot] |= part + "." in starts
         return mask
 
     def without_half_word(self, text: str, prompt: Sequence[int]) -> str:
@@ -251,8 +288,11 @@ class Lexicon:
 
 
 def open_number(text: str) -> tuple[str, bool]:
-    """The figures that a text ends with, and whether they may be the number of a list's point."""
-    part = re.search("[0-9]*\\Z", text).group()  # type: ignore[union-attr]
+    """The number that a text ends with, and whether it may be the number of a list's point.
+
+    A full stop behind figures is part of it: a decimal may follow.
+    """
+    part = re.search(r"(?:[0-9]+(?:\.[0-9]+)*\.?)?\Z", text).group()  # type: ignore[union-attr]
     return part, begins_a_point(text[: len(text) - len(part)])
 
 
@@ -301,13 +341,15 @@ class WordsOnly:
         self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
         self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
         self._numbers = [numbers_of(text) for text in texts]
+        self._fitting: list[dict[tuple[str, bool], Any]] = [{} for _ in texts]
         self._unsaid = [
             lexicon.with_dead_ends(unsaid_of(text), own)
             for text, own in zip(texts, self._extra, strict=True)
         ]
+        self._parts = [lexicon.parts(prompt) for prompt in prompts]
         # By the end of what a row has written: how many rules each token breaks there. A byte a
         # token, since a long text has many rows.
-        self._found: list[dict[tuple[str, str, bool, bool], Any]] = [{} for _ in texts]
+        self._found: list[dict[tuple[str, str, bool, bool, int], Any]] = [{} for _ in texts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
@@ -320,23 +362,28 @@ class WordsOnly:
             row = place // beams
             part = self._lexicon.unfinished(tokens)
             figures, point = open_number(self._lexicon.text_of(tokens))
-            end = (part, figures, point, self._lexicon.ends_small(tokens[-1]))
+            last = tokens[-1] if tokens[-1] in self._parts[row] else -1
+            end = (part, figures, point, self._lexicon.ends_small(tokens[-1]), last)
             if end not in self._found[row]:
                 self._found[row][end] = self._rules_broken(row, *end, scores.shape[1])
             broken.append(self._found[row][end])
         return scores - PENALTY * torch.stack(broken).to(scores.device)
 
     def _rules_broken(
-        self, row: int, part: str, figures: str, point: bool, small: bool, size: int
+        self, row: int, part: str, figures: str, point: bool, small: bool, last: int, size: int
     ) -> Any:
         """For each of `size` tokens how many rules it breaks, as bytes."""
         import torch
 
         lexicon, extra = self._lexicon, self._extra[row]
         wrong = torch.zeros(size, dtype=torch.uint8)
-        numbers = lexicon.allowed_numbers(figures, point, self._numbers[row])
+        fitting = self._fitting[row]
+        if (figures, point) not in fitting:
+            fitting[figures, point] = lexicon.allowed_numbers(figures, point, self._numbers[row])
+        numbers = fitting[figures, point]
         known = slice(len(numbers))
         wrong[known] += ~numbers
+        wrong[known] += ~self._parts[row][last]
         if small:
             wrong[known] += self._capitals[row]
         # Else it has left the lexicon already: there is nothing to keep to.

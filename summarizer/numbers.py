@@ -33,25 +33,25 @@ _VALUES: dict[str, int] = {
     **{"twentieth": 20, "thirtieth": 30},
 }
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
-_RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+|[0-9]+|[^a-z0-9\s]")
+_RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+(?!\.?[0-9])|[0-9]+(?:\.[0-9]+)*|[^a-z0-9\s]")
 
 
 def numbers_of(text: str) -> set[str]:
-    """The runs of figures with which a text's numbers can be written.
+    """The numbers that a text says, as they can be written in figures.
 
-    "2.5" has two, "1,200" also "1200"; what is said in words has each of its parts, and all that
-    parts next to each other can mean: "one sixty" is 1, 60, 61 and 160.
+    A decimal is one number: "2.5" is no 2 and no 5, "2.0" also 2. "1,200" is also "1200", what has
+    more points ("03.04.2021") also its parts. What is said in words has each of its parts, and all
+    that parts next to each other can mean: "one sixty" is 1, 60, 61 and 160, "two point five" also
+    2.5.
     """
     found: set[str] = set()
     run: list[int | str] = []
-    for token in [*_RUN.findall(text.lower()), "."]:
+    whole: list[int | str] = []  # what was said before "point"
+    text = re.sub("(?<=[0-9]) point (?=[0-9])", ".", text.lower())
+    for token in [*_RUN.findall(text), "."]:
         if token[0].isdigit():
-            figures = token.replace(",", "")
-            found |= {figures, *token.split(",")}
-            if figures.lstrip("0"):
-                found.add(figures.lstrip("0"))
-            found |= _said(run)
-            run = []
+            found |= _in_figures(token) | _said(run) | _decimals(whole, run)
+            run, whole = [], []
         elif token in _VALUES:
             run.append(_VALUES[token])
         elif token in _SCALES:
@@ -59,9 +59,25 @@ def numbers_of(text: str) -> set[str]:
         elif token in ("and", "a", "-") and (run or token == "a"):
             continue  # "a hundred and eighteen", "twenty-one"
         else:
-            found |= _said(run)
-            run = []
+            found |= _said(run) | _decimals(whole, run)
+            run, whole = [], run if token == "point" else []
     return found
+
+
+def _in_figures(token: str) -> set[str]:
+    """The ways to write what stands in figures."""
+    parts = token.split(".")
+    if len(parts) == 2:
+        rest = parts[1].rstrip("0")
+        found = {token, parts[0] if not rest else f"{parts[0]}.{rest}"}
+    else:
+        found = {token.replace(",", ""), *re.split("[.,]", token)}
+    return found | {one.lstrip("0") for one in found if one.lstrip("0") and "." not in one}
+
+
+def _decimals(whole: list[int | str], run: list[int | str]) -> set[str]:
+    """What number words with a "point" between them can mean."""
+    return {f"{before}.{behind}" for before in _said(whole) for behind in _said(run)}
 
 
 def _said(run: list[int | str]) -> set[str]:

@@ -123,17 +123,17 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
 
     def counts(written: str, piece: str) -> bool:
         """Whether every number that the piece touches is one of the text's, or a point's."""
-        if not re.search("[0-9]", written[-1:] + piece):
+        if not re.search("[0-9]", written[-2:] + piece):
             return True
         whole = written + piece
-        for number in re.finditer("[0-9]+", whole):
-            if number.end() < len(written):
+        for number in re.finditer(r"[0-9]+(?:\.[0-9]+)*", whole):
+            if number.end() + 1 < len(written):
                 continue
             figures, behind = number.group(), whole[number.end() :]
             begins = re.search(r"(?:\A|[\n.:;]) *\Z", whole[: number.start()])
             point = begins and figures in POINTS and behind[:1] in ("", ".", ")")
-            known = figures in numbers if behind else any(n.startswith(figures) for n in numbers)
-            if not (point or known):
+            open_ = behind in ("", ".") and any(n.startswith(figures + behind) for n in numbers)
+            if not (point or open_ or figures in numbers):
                 return False
         return True
 
@@ -170,11 +170,23 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
     def untold(written: str) -> frozenset[int]:
         return frozenset(token for token in ids if not counts(written, pieces[token]))
 
+    parts = {token for token in ids if "\ufffd" in shown[token]}  # of a character
+    pairs = set(zip([None, *prompt], prompt))
+
+    @cache
+    def halved(last: int | None) -> frozenset[int]:
+        """What the text does not write behind a part of a character, or begins none with."""
+        if last in parts and any(before == last for before, _ in pairs):
+            return frozenset(token for token in ids if (last, token) not in pairs)
+        begun = {token for before, token in pairs if before not in parts}
+        return frozenset(parts - begun)
+
     def allowed(_: int, tokens: Any) -> list[int]:
         whole = tokenizer.decode(tokens, skip_special_tokens=True)
         written = whole.lower()
         part = re.split(r"[\W\d_]", written)[-1]
-        wrong = [bent(part), untold(written[-12:]), sided(part)]
+        last = tokens[-1].item() if len(tokens) else None
+        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last)]
         if whole[-1:].islower():
             wrong.append(capitals)
         faults = [sum(token in one for one in wrong) for token in sorted(ids)]

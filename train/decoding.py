@@ -15,8 +15,8 @@ numbers are held to real ones (`summarizer.lexicon`) is not chosen by the metric
 it: the recipe, or --lexicon, says so. Of those within `TIE` of the best, which so few rows cannot
 tell apart, the plainest search with the strictest ban and the smallest biases is taken: its texts
 run in loops least. Beams are tried where they are named alone: four take about twice as long on two
-cores, and what they write reads better than the metric tells (train/README.md). What was tried, with its scores, stands in run.json under `decoding_tried`; the engine reads
-`recipe.decoding` from there.
+cores, and what they write reads better than the metric tells (train/README.md). What was tried, with
+its scores, stands in run.json under `decoding_tried`; the engine reads `recipe.decoding` from there.
 """
 
 from __future__ import annotations

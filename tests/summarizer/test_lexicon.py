@@ -83,7 +83,7 @@ def test_words_of_the_row_s_own_text_may_be_written():
     assert token(" xq") in after(".", prompts=((), text))[1] - after(".", prompts=((), text))[0]
     ended, goes_on = after(" Aten", "at", prompts=(text, ()))
     assert token(".") in ended
-    assert goes_on == set(range(len(PIECES) + 3)) - {token("1")}, (
+    assert goes_on == set(range(len(PIECES) + 3)) - {token("1"), token(None)}, (
         "no word begins so: it is left alone"
     )
 
@@ -162,13 +162,54 @@ def test_the_base_and_an_adapter_write_words_and_numbers_of_the_text_alone(task)
             for column in (pair.base, pair.lora):
                 known = lexicon | words_of(pair.prompt)
                 bent[held] += len(words_of(column.text) - known)
-                whole = re.sub(r"[0-9]+\Z", "", column.text)
-                listed = re.sub(r"(?m)(^|[\n.:;]) *[0-9]{1,2}(?=[.)])", r"\1", whole)
-                untold[held] += sum(one not in said for one in re.findall("[0-9]+", listed))
+                whole = re.sub(r"[0-9][0-9.]*\Z", "", column.text)
+                point = r"(?m)(^|[\n:;]|(?<![0-9])\.|\. ) *[0-9]{1,2}(?=[.)](?![0-9]))"
+                numbers = re.findall(r"[0-9]+(?:\.[0-9]+)*", re.sub(point, r"\1", whole))
+                untold[held] += sum(one not in said for one in numbers)
             assert place >= 0
     assert bent[True] == untold[True] == 0
     assert bent[False] > 0 or task == "question", "otherwise this shows nothing"
     assert untold[False] > 0 or task != "dialogue", "otherwise this shows nothing"
+
+
+# --- characters of several tokens -----------------------------------------------------------------
+
+BYTES = ["", " mg", None, None, None, ".", " be", None]  # at 2 and 3 ">=", at 2 and 4 "<="
+CHARACTERS = Lexicon(["mg", "be"], BYTES)
+
+
+def following(last, *prompt):
+    scores = WordsOnly(CHARACTERS, [prompt])(torch.tensor([[last]]), torch.zeros(1, len(BYTES)))
+    return {at for at, value in enumerate(scores[0].tolist()) if value == 0}
+
+
+def test_a_character_of_several_tokens_is_written_as_the_text_has_it():
+    text = (1, 2, 3, 1, 5)
+    assert following(1, *text) == {0, 1, 2, 5, 6}  # 3 begins no character, 4 and 7 are not there
+    assert following(2, *text) == {3}
+    assert following(3, *text) == {1}, "no half of another one behind it"
+    assert following(1) == {0, 1, 5, 6}, "a text without them has none"
+    assert following(2) == {0, 1, 5, 6}, "it has left the text already"
+    assert following(2, 2, 3, 6, 2, 4, 5) == {3, 4}
+    assert following(3, 2, 3, 2, 4) == {2}, "two of them, one behind the other"
+
+
+@pytest.mark.parametrize("sign", ["≥", "µ", "½", "中文", "👍"])
+def test_such_characters_of_the_released_tokenizer_are_whole(sign):
+    backbone = load_backbone(str(ROOT / "models/base"), "cpu")
+    prompt = backbone.tokenizer(f"Dose {sign} 5 mg, {sign}.", add_special_tokens=False)["input_ids"]
+    only, generator = WordsOnly(backbone.lexicon, [prompt]), torch.Generator().manual_seed(0)
+    pairs = set(zip(prompt, prompt[1:], strict=False))
+    for _ in range(40):  # any of what is allowed, the sign's own tokens twenty times likelier
+        tokens = [0]
+        while len(tokens) < 24:
+            scores = only(torch.tensor([tokens]), torch.zeros(1, len(backbone.tokenizer)))
+            weights = scores.exp()[0]
+            weights[prompt] *= 1000
+            tokens.append(int(torch.multinomial(weights, 1, generator=generator)))
+        parts = [one for one in zip(tokens, tokens[1:]) if backbone.lexicon.is_part(one[0])]
+        assert set(parts) <= pairs
+        assert "\ufffd" not in backbone.text_of(tokens)
 
 
 # --- what cannot be used ------------------------------------------------------------------------
@@ -198,7 +239,7 @@ def test_a_lexicon_that_is_no_text_is_told(tiny, tmp_path):
 
 # --- numbers --------------------------------------------------------------------------------------
 
-FIGURES = [*"0123456789", " 1", " 2", " 7", ".", " mg", "\n", "", "12", "3 4", ")", " x2"]
+FIGURES = [*"0123456789", " 1", " 2", " 7", ".", " mg", "\n", "", "12", "3 4", ")", " x2", ".)"]
 NUMBERS = Lexicon(["mg", "x"], FIGURES)
 
 
@@ -221,18 +262,34 @@ def test_a_number_grows_only_into_one_that_the_text_says():
         "\n",
         "",
         ")",
+        ".)",
     }
     assert fitting("1", False, text) == {"2"}  # one alone is not said: it cannot end
     assert {".", " mg", ""} <= fitting("12", False, text)
     assert not set("0123456789") & fitting("12", False, text)
     assert "3 4" not in fitting("", False, {"3"}) and "3 4" in fitting("", False, {"3", "4"})
-    assert fitting("", False, set()) == {".", " mg", "\n", "", ")"}
+    assert fitting("", False, set()) == {".", " mg", "\n", "", ")", ".)"}
+
+
+def test_a_decimal_is_one_number():
+    text = {"4.6", "3.8", "12"}
+    assert fitting("4", False, text) == {"."}  # 4 is not said
+    assert fitting("4.", False, text) == {"6"}
+    assert fitting("3.", False, text) == {"8"}, "not what stands behind another's point"
+    ended = set(FIGURES) - {*"0123456789", "12", "3 4", " x2"}
+    assert fitting("12.", False, text) == ended, "a sentence may end with a number"
+    assert {".", " mg", ")", ".)"} <= fitting("4.6", False, text)
+    assert not {*"0123456789"} & fitting("4.6", False, text)
+    assert not {*"0123456789"} & fitting("2.", True, text), "a list's point has no decimals"
+    assert {" mg", " 1", "\n"} <= fitting("2.", True, text)
+    assert {"5", "."} <= fitting("2", True, {"2.5"}) and "5" in fitting("2.", True, {"2.5"})
+    assert fitting("03.0", False, {"03.04.2021"}) == {"4"}
 
 
 def test_the_points_of_a_list_are_counted():
     assert set("123456789") <= fitting("", True, set()) and "0" not in fitting("", True, set())
-    assert fitting("3", True, set()) == {*"0123456789", ".", ")"}  # "3." or "30."
-    assert fitting("4", True, set()) == {"0", ".", ")"}
+    assert fitting("3", True, set()) == {*"0123456789", ".", ")", ".)"}  # "3." or "30."
+    assert fitting("4", True, set()) == {"0", ".", ")", ".)"}
     assert fitting("3", False, set()) == set()
 
 
@@ -246,6 +303,12 @@ def test_the_points_of_a_list_are_counted():
         ("Plan: 1", "1", True),
         ("aged 12", "12", False),
         ("L4-", "", False),
+        ("Clear lungs.\n2.", "2.", True),
+        ("measures 4.", "4.", False),
+        ("measures 4.6", "4.6", False),
+        ("on 03.04.20", "03.04.20", False),
+        ("ends. ", "", True),
+        ("4..", "", True),
     ],
 )
 def test_where_a_point_of_a_list_may_begin(text, part, point):

@@ -8,15 +8,19 @@ from summarizer.numbers import numbers_of
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("It measures 2.5 x 13 cm at L4-L5.", {"2", "5", "13", "4"}),
+        ("It measures 2.5 x 13 cm at L4-L5.", {"2.5", "5", "13", "4"}),
         ("1,200 mg", {"1", "200", "1200"}),
         ("on 03/04/2021", {"03", "3", "04", "4", "2021"}),
+        ("on 03.04.2021", {"03.04.2021", "03", "3", "04", "4", "2021"}),
+        ("2.0 cm, 0.50 mg", {"2.0", "2", "0.50", "0.5"}),
+        ("6 point 8", {"6.8"}),
+        ("ninety nine point four", {"99.4"}),
         ("I'm sixty-nine.", {"69"}),
         ("a hundred and eighteen over seventy", {"118", "70"}),
         ("Pressure was eighty six over fifty, pulse one ten.", {"86", "50", "110"}),
         ("two thousand three hundred forty five", {"2345"}),
         ("a thousand twice a day", {"1000", "2"}),
-        ("your A one C was six point eight", {"1", "6", "8"}),
+        ("your A one C was six point eight", {"1", "6.8"}),
         ("one oh five", {"105"}),
         ("back in nineteen eighty four, or twenty twenty-one", {"1984", "2021"}),
         ("the second one, for a couple of weeks", {"2"}),
@@ -32,5 +36,7 @@ def test_what_is_not_said_is_not_found():
         "20", "10",
     }  # fmt: skip
     assert numbers_of("Both lungs, a single view; half of the left hemithorax.") == set()
+    assert numbers_of("4.6 x 3.8 cm.") == {"4.6", "3.8"}
+    assert numbers_of("The point is that two are left at this point. Four went.") == {"2", "4"}
     assert "15" not in numbers_of("Five of them. Ten of those.")
     assert "65" not in numbers_of("Sixty, and five of them.")
