@@ -432,6 +432,7 @@ figures = {{number[:k] for number in numbers for k in range(1, len(number) + 1)}
 unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set()
 # the project reads numbers said in words and shortened sides as well: summarizer/numbers.py, sides.py
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
+stops = {{*".,;:?!)"}}
 halves = {{i for i, p in enumerate(pieces) if "\\ufffd" in p}} - {{*tokens["input_ids"][0].tolist()}}
 
 
@@ -440,13 +441,16 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
     part = re.search(r"[^\\W\\d_]*$", written)[0].lower()
     number = re.search(r"(\\d[\\d.]*)?$", written)[0]
     listed = re.search(r"(^|[\\n:;]|\\D\\.|\\. ) *\\d*$", written)  # the number of a list's point
-    fit = []
+    ends = written[-1:].lower()  # no word comes right behind it, and no figure behind a letter,
+    fit = []  # but as in the text
     for i, piece in enumerate(pieces):
+        behind = heads[i] if ends in stops else piece[: ends.isalpha() and piece[:1].isdigit()]
         goes_on = piece and piece == heads[i]
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
         told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
-        if real and told and i not in halves and not (written[-1:].islower() and i in capitals):
+        told = told and (not behind or ends + behind in text.lower()) and i not in halves
+        if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))
 

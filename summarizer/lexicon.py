@@ -10,7 +10,8 @@ nobody has told is made up. So is "left" or "right" of a text that does not name
 
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
 ("mmHg"). Marks and spaces are free, but for a mark of several tokens ("≥"), which is written as the
-text has it: a part of it is no character.
+text has it: a part of it is no character. Without a space between them a word comes behind a full
+stop, and a figure behind a letter, only as they do in the text ("p.m.", "L4").
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from summarizer.numbers import numbers_of
+from summarizer.numbers import NUMBER_WORDS, numbers_of
 from summarizer.sides import unsaid_of
 
 FILE = "lexicon.txt"  # beside a base model's weights: a word a line, small letters, sorted
@@ -33,6 +34,11 @@ WORD = re.compile(r"[^\W\d_]+")
 PENALTY = 1e4
 # From so many words on that begin alike, trying every token is less work than going through them.
 _MANY = 3000
+_ENDING = frozenset(".,;:?!)")  # marks behind which a space stands
+# Said in words, a letter and its figure: "b twelve", "a one c"; not "a hundred", "I one day".
+_LETTERED = re.compile(
+    rf"\b(?:([b-hj-z])[ -](?=({'|'.join(NUMBER_WORDS)})\b)|(a)[ -](?=(one)[ -]c\b))"
+)
 _NUMBER = re.compile(r"([0-9]*(?:\.[0-9]+)*)(.*)", re.DOTALL)  # figures, then what is none of them
 _POINTS = frozenset(str(number) for number in range(1, 41))  # of a list: "2."
 _LAST = "\U0010ffff"
@@ -69,6 +75,7 @@ class Lexicon:
         self._point: list[int] = []  # what stands behind the number of a list's point
         self._dot: list[int] = []  # what makes a number a decimal
         self._parts: list[int] = []  # parts of a character's bytes
+        self._headed: list[int] = []  # begins with a letter
         for token, piece in enumerate(pieces):
             if piece is None:
                 self._parts.append(token)
@@ -76,6 +83,8 @@ class Lexicon:
             head = WORD.match(text)
             tail = re.search(r"[^\W\d_]*\Z", text)
             last = tail.group() if tail else ""
+            if head:
+                self._headed.append(token)
             whole = bool(head) and head.end() == len(text)  # type: ignore[union-attr]
             self._pieces.append(text)
             self._small_end.append((piece or "")[-1:].islower())
@@ -191,6 +200,27 @@ class Lexicon:
         mask[
             [token for before, token in pairs if self.ends_small(before) and token < self._size]
         ] = False
+        return mask
+
+    def glued(self, before: str, text: str) -> Any:
+        """The tokens that would stand behind the character `before` without a space, as nothing
+        does in this text (small letters), as a bool tensor [tokens].
+        """
+        import torch
+
+        mask = torch.zeros(self._size, dtype=torch.bool)
+        if before in _ENDING:
+            mask[self._headed] = True
+            words = re.findall(rf"{re.escape(before)}([^\W\d_]+)", text)
+            mask[list(_steps(self._letters, words))] = False
+        elif before.isalpha():
+            known = set(re.findall(f"{before}([0-9])", text))
+            for found in _LETTERED.finditer(text):
+                letter, word = (one for one in found.groups() if one)
+                if letter == before:
+                    known |= {number[0] for number in numbers_of(word)}
+            for token, piece in self._figures:
+                mask[token] = piece[0].isdecimal() and piece[0] not in known
         return mask
 
     def is_part(self, token: int) -> bool:
@@ -340,6 +370,8 @@ class WordsOnly:
         texts = [lexicon.text_of(prompt) for prompt in prompts]
         self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
         self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
+        self._texts = texts
+        self._glued: list[dict[str, Any]] = [{} for _ in texts]  # by the last character
         self._numbers = [numbers_of(text) for text in texts]
         self._fitting: list[dict[tuple[str, bool], Any]] = [{} for _ in texts]
         self._unsaid = [
@@ -349,7 +381,7 @@ class WordsOnly:
         self._parts = [lexicon.parts(prompt) for prompt in prompts]
         # By the end of what a row has written: how many rules each token breaks there. A byte a
         # token, since a long text has many rows.
-        self._found: list[dict[tuple[str, str, bool, bool, int], Any]] = [{} for _ in texts]
+        self._found: list[dict[tuple[Any, ...], Any]] = [{} for _ in texts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
@@ -361,16 +393,26 @@ class WordsOnly:
         for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist()):
             row = place // beams
             part = self._lexicon.unfinished(tokens)
-            figures, point = open_number(self._lexicon.text_of(tokens))
+            written = self._lexicon.text_of(tokens)
+            figures, point = open_number(written)
             last = tokens[-1] if tokens[-1] in self._parts[row] else -1
-            end = (part, figures, point, self._lexicon.ends_small(tokens[-1]), last)
+            small = self._lexicon.ends_small(tokens[-1])
+            end = (part, figures, point, small, last, written[-1:])
             if end not in self._found[row]:
                 self._found[row][end] = self._rules_broken(row, *end, scores.shape[1])
             broken.append(self._found[row][end])
         return scores - PENALTY * torch.stack(broken).to(scores.device)
 
     def _rules_broken(
-        self, row: int, part: str, figures: str, point: bool, small: bool, last: int, size: int
+        self,
+        row: int,
+        part: str,
+        figures: str,
+        point: bool,
+        small: bool,
+        last: int,
+        before: str,
+        size: int,
     ) -> Any:
         """For each of `size` tokens how many rules it breaks, as bytes."""
         import torch
@@ -384,6 +426,9 @@ class WordsOnly:
         known = slice(len(numbers))
         wrong[known] += ~numbers
         wrong[known] += ~self._parts[row][last]
+        if before not in self._glued[row]:
+            self._glued[row][before] = lexicon.glued(before, self._texts[row])
+        wrong[known] += self._glued[row][before]
         if small:
             wrong[known] += self._capitals[row]
         # Else it has left the lexicon already: there is nothing to keep to.

@@ -32,6 +32,7 @@ _VALUES: dict[str, int] = {
     **{"oh": 0, "once": 1, "twice": 2, "couple": 2, "pair": 2, "dozen": 12},
     **{"twentieth": 20, "thirtieth": 30},
 }
+NUMBER_WORDS = frozenset(ONES) | frozenset(TENS)
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+(?!\.?[0-9])|[0-9]+(?:\.[0-9]+)*|[^a-z0-9\s]")
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from summarizer.numbers import numbers_of
+from summarizer.numbers import ONES, TENS, numbers_of
 from summarizer.sides import unsaid_of
 from summarizer.tasks import Decoding
 
@@ -170,6 +170,31 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
     def untold(written: str) -> frozenset[int]:
         return frozenset(token for token in ids if not counts(written, pieces[token]))
 
+    lettered = {
+        f"{letter}{number[0]}"
+        for letter, word in re.findall(r"\b([a-z])[ -](?=([a-z]+))", text.lower())
+        for number in numbers_of(word)
+        if ((word in ONES or word in TENS) and letter not in "ai")
+        or (letter == "a" and word == "one" and "a one c" in text.lower().replace("-", " "))
+    }
+
+    @cache
+    def glued(before: str) -> frozenset[int]:
+        """What would stand behind this character without a space, as nothing does in the text."""
+        told = text.lower()
+        words = {token: re.match(f"{LETTERS}*", piece)[0] for token, piece in enumerate(pieces)}
+        if before and before in ".,;:?!)":
+            return frozenset(t for t, word in words.items() if word and before + word not in told)
+        if re.fullmatch(LETTERS, before):
+            return frozenset(
+                token
+                for token, piece in enumerate(pieces)
+                if piece[:1] in set("0123456789")
+                and before + piece[0] not in told
+                and before + piece[0] not in lettered
+            )
+        return frozenset()
+
     parts = {token for token in ids if "\ufffd" in shown[token]}  # of a character
     pairs = set(zip([None, *prompt], prompt))
 
@@ -186,7 +211,7 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         written = whole.lower()
         part = re.split(r"[\W\d_]", written)[-1]
         last = tokens[-1].item() if len(tokens) else None
-        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last)]
+        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last), glued(written[-1:])]
         if whole[-1:].islower():
             wrong.append(capitals)
         faults = [sum(token in one for one in wrong) for token in sorted(ids)]

@@ -212,6 +212,46 @@ def test_such_characters_of_the_released_tokenizer_are_whole(sign):
         assert "\ufffd" not in backbone.text_of(tokens)
 
 
+# --- what stands without a space ------------------------------------------------------------------
+
+GLUED = ["", "p", "m", "ft", " ft", "1", "12", " 1", ".", " ", "a", "m, s", "4-l"]
+LOOSE = Lexicon(["p", "m", "ft", "a", "s", "l"], GLUED)
+
+
+def banned(before, text):
+    return {GLUED[at] for at, wrong in enumerate(LOOSE.glued(before, text)) if wrong}
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "wrong"),
+    [
+        (".", "soft belly.", {"p", "m", "ft", "a", "m, s"}),
+        (".", "at 5 p.m.", {"p", "ft", "a", "m, s"}),
+        (",", "at 5 p.m.", {"p", "m", "ft", "a", "m, s"}),
+        ("a", "a hundred and two", {"1", "12", "4-l"}),
+        ("a", "your a one c is high", {"4-l"}),
+        ("a", "that is a one time thing", {"1", "12", "4-l"}),
+        ("l", "at l4-l5", {"1", "12"}),
+        ("b", "vitamin b twelve", {"4-l"}),
+        ("t", "at two", {"1", "12", "4-l"}),
+        ("-", "l4-l5", set()),
+        ("1", "soft", set()),
+        ("(", "soft", set()),
+        (" ", "soft", set()),
+        ("", "soft", set()),
+    ],
+)
+def test_what_stands_without_a_space_does_so_in_the_text(before, text, wrong):
+    assert banned(before, text) == wrong
+
+
+def test_a_row_has_what_its_own_text_glues():
+    prompts = [[GLUED.index(piece) for piece in ("p", ".", "m")], [GLUED.index(" ft")]]
+    scores = WordsOnly(LOOSE, prompts)(torch.tensor([[8], [8]]), torch.zeros(2, len(GLUED)))
+    assert scores[:, GLUED.index("m")].tolist() == [0, -PENALTY]
+    assert scores[:, GLUED.index(" ft")].tolist() == [0, 0]
+
+
 # --- what cannot be used ------------------------------------------------------------------------
 
 
