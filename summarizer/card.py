@@ -450,6 +450,9 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
         told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
         told = told and (not behind or ends + behind in text.lower()) and i not in halves
+        again = part and piece[:1] == " " and part.startswith(piece[1:])  # a word twice in a row
+        again = again and (piece[1:] == part or len(piece) > 4) and piece[1:] == tails[i]
+        told = told and (not again or f"{{part}} {{part}}" in text.lower())
         if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))

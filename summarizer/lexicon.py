@@ -11,7 +11,8 @@ nobody has told is made up. So is "left" or "right" of a text that does not name
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
 ("mmHg"). Marks and spaces are free, but for a mark of several tokens ("≥"), which is written as the
 text has it: a part of it is no character. Without a space between them a word comes behind a full
-stop, and a figure behind a letter, only as they do in the text ("p.m.", "L4").
+stop, and a figure behind a letter, only as they do in the text ("p.m.", "L4"); and no word stands
+twice in a row ("has has") that does not there.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _LETTERED = re.compile(
 _NUMBER = re.compile(r"([0-9]*(?:\.[0-9]+)*)(.*)", re.DOTALL)  # figures, then what is none of them
 _POINTS = frozenset(str(number) for number in range(1, 41))  # of a list: "2."
 _LAST = "\U0010ffff"
+_MOST = 4  # letters that a word hardly shares with the next
 _LONGEST = 32  # tokens looked back for the beginning of a word
 
 
@@ -76,6 +78,7 @@ class Lexicon:
         self._dot: list[int] = []  # what makes a number a decimal
         self._parts: list[int] = []  # parts of a character's bytes
         self._headed: list[int] = []  # begins with a letter
+        self._spaced: dict[str, list[int]] = defaultdict(list)  # a space, then letters alone
         for token, piece in enumerate(pieces):
             if piece is None:
                 self._parts.append(token)
@@ -85,6 +88,8 @@ class Lexicon:
             last = tail.group() if tail else ""
             if head:
                 self._headed.append(token)
+            if last and text == f" {last}":
+                self._spaced[last].append(token)
             whole = bool(head) and head.end() == len(text)  # type: ignore[union-attr]
             self._pieces.append(text)
             self._small_end.append((piece or "")[-1:].islower())
@@ -222,6 +227,11 @@ class Lexicon:
             for token, piece in self._figures:
                 mask[token] = piece[0].isdecimal() and piece[0] not in known
         return mask
+
+    def again(self, part: str) -> list[int]:
+        """The tokens that write a word once more, or the most of it, behind a space."""
+        ends = range(min(len(part), _MOST), len(part) + 1) if part else ()
+        return [token for end in ends for token in self._spaced.get(part[:end], ())]
 
     def is_part(self, token: int) -> bool:
         """Whether a token is part of a character's bytes and no text by itself."""
@@ -437,4 +447,6 @@ class WordsOnly:
             words[lexicon.allowed_also(part, extra)] = True
             wrong[known] += ~words
         wrong[lexicon.leading_to(part, self._unsaid[row])] += 1
+        if f"{part} {part}" not in self._texts[row]:
+            wrong[lexicon.again(part)] += 1
         return wrong

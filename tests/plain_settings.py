@@ -195,6 +195,19 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
             )
         return frozenset()
 
+    @cache
+    def doubled(part: str) -> frozenset[int]:
+        """The word that is being ended once more, or four and more of its letters."""
+        if not part or f"{part} {part}" in text.lower():
+            return frozenset()
+        return frozenset(
+            token
+            for token, piece in enumerate(pieces)
+            if re.fullmatch(f" {LETTERS}+", piece)
+            and part.startswith(piece[1:])
+            and (piece[1:] == part or len(piece) > 4)
+        )
+
     parts = {token for token in ids if "\ufffd" in shown[token]}  # of a character
     pairs = set(zip([None, *prompt], prompt))
 
@@ -211,7 +224,8 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         written = whole.lower()
         part = re.split(r"[\W\d_]", written)[-1]
         last = tokens[-1].item() if len(tokens) else None
-        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last), glued(written[-1:])]
+        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last)]
+        wrong += [glued(written[-1:]), doubled(part)]
         if whole[-1:].islower():
             wrong.append(capitals)
         faults = [sum(token in one for one in wrong) for token in sorted(ids)]
