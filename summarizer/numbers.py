@@ -33,6 +33,7 @@ _VALUES: dict[str, int] = {
     **{"twentieth": 20, "thirtieth": 30},
 }
 NUMBER_WORDS = frozenset(ONES) | frozenset(TENS)
+_TENS = frozenset(TENS.values())
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+(?!\.?[0-9])|[0-9]+(?:\.[0-9]+)*|[^a-z0-9\s]")
 
@@ -43,7 +44,7 @@ def numbers_of(text: str) -> set[str]:
     A decimal is one number: "2.5" is no 2 and no 5, "2.0" also 2. "1,200" is also "1200", what has
     more points ("03.04.2021") also its parts. What is said in words has each of its parts, and all
     that parts next to each other can mean: "one sixty" is 1, 60, 61 and 160, "two point five" also
-    2.5.
+    2.5. But "a hundred and two" is no 2 and "two hundred" neither, and "sixty two" is 62 alone.
     """
     found: set[str] = set()
     run: list[int | str] = []
@@ -57,8 +58,10 @@ def numbers_of(text: str) -> set[str]:
             run.append(_VALUES[token])
         elif token in _SCALES:
             run.append(token)
+        elif token == "and" and run and run[-1] in _SCALES:
+            run.append(token)
         elif token in ("and", "a", "-") and (run or token == "a"):
-            continue  # "a hundred and eighteen", "twenty-one"
+            continue  # "twenty-one", "a hundred"
         else:
             found |= _said(run) | _decimals(whole, run)
             run, whole = [], run if token == "point" else []
@@ -82,18 +85,34 @@ def _decimals(whole: list[int | str], run: list[int | str]) -> set[str]:
 
 
 def _said(run: list[int | str]) -> set[str]:
-    """All that up to six number words next to each other can mean."""
+    """All that a few number words next to each other can mean; "and" may stand among them."""
     found: set[str] = set()
-    for start in range(len(run)):
-        for end in range(start + 1, min(len(run), start + 6) + 1):
-            part = run[start:end]
+    bounds = [at for at in range(len(run) + 1) if not _inside(run, at)]
+    for place, start in enumerate(bounds):
+        for end in bounds[place + 1 : place + 7]:
+            part = [one for one in run[start:end] if one != "and"]
+            if not part:
+                continue
             found.add(str(_sum(part)))
-            values = [value for value in part if isinstance(value, int)]
-            if len(values) == len(part) > 1:
-                found.add("".join(map(str, values)))  # two oh five, one sixty, twenty twenty
-                for cut in range(1, len(values)):
-                    found.add(f"{_sum(values[:cut])}{_sum(values[cut:])}")  # nineteen eighty four
+            if all(isinstance(one, int) for one in part) and len(part) == end - start:
+                cuts = [at for at in bounds if start < at < end]
+                if len(cuts) == len(part) - 1:
+                    found.add("".join(map(str, part)))  # two oh five, one sixty, twenty twenty
+                for cut in cuts:  # nineteen eighty four
+                    found.add(f"{_sum(run[start:cut])}{_sum(run[cut:end])}")
     return found
+
+
+def _inside(run: list[int | str], at: int) -> bool:
+    """Whether a number goes on from the word before this place to the one behind it."""
+    if not 0 < at < len(run):
+        return False
+    before, behind = run[at - 1], run[at]
+    if behind == "and":  # "a hundred and two", not "one hundred and two hundred"
+        return run[at + 2 : at + 3] not in (["hundred"], ["thousand"], ["million"])
+    if behind in _SCALES or before == "and":  # "two hundred"
+        return True
+    return before in _TENS and isinstance(behind, int) and 0 < behind < 10  # "sixty two"
 
 
 def _sum(run: list[int | str] | list[int]) -> int:

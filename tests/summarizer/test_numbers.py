@@ -38,5 +38,11 @@ def test_what_is_not_said_is_not_found():
     assert numbers_of("Both lungs, a single view; half of the left hemithorax.") == set()
     assert numbers_of("4.6 x 3.8 cm.") == {"4.6", "3.8"}
     assert numbers_of("The point is that two are left at this point. Four went.") == {"2", "4"}
+    assert numbers_of("It is a hundred and eighteen over seventy.") == {"118", "70"}
+    assert numbers_of("eighty six over fifty, and two hundred of them") == {"86", "50", "200"}
+    assert numbers_of("sixty-nine") == {"69"}
+    assert numbers_of("one hundred and two hundred and six") >= {"100", "206"}
+    assert {"1", "60", "160"} <= numbers_of("one sixty") and "2" in numbers_of("sixty, two of them")
+    assert "2" in numbers_of("a thousand twice a day")
     assert "15" not in numbers_of("Five of them. Ten of those.")
     assert "65" not in numbers_of("Sixty, and five of them.")
