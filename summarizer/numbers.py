@@ -33,7 +33,9 @@ _VALUES: dict[str, int] = {
     **{"twentieth": 20, "thirtieth": 30},
 }
 NUMBER_WORDS = frozenset(ONES) | frozenset(TENS)
+_ORDERS = frozenset(ORDINALS) | {"twentieth", "thirtieth"}
 _TENS = frozenset(TENS.values())
+_HALF = re.compile(rf"(\b(?:{'|'.join([*ONES, *TENS])}|[0-9]+))[ -]and a half\b")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+(?!\.?[0-9])|[0-9]+(?:\.[0-9]+)*|[^a-z0-9\s]")
 
@@ -43,29 +45,38 @@ def numbers_of(text: str) -> set[str]:
 
     A decimal is one number: "2.5" is no 2 and no 5, "2.0" also 2. "1,200" is also "1200", what has
     more points ("03.04.2021") also its parts. What is said in words has each of its parts, and all
-    that parts next to each other can mean: "one sixty" is 1, 60, 61 and 160, "two point five" also
-    2.5. But "a hundred and two" is no 2 and "two hundred" neither, and "sixty two" is 62 alone.
+    that parts next to each other can mean: "one sixty" is 1, 60, 61 and 160. But "two point five"
+    and "two and a half" are 2.5, "a hundred and two" is no 2, "two hundred" neither, and "sixty
+    two" is 62 alone.
     """
+    text = _HALF.sub(r"\1 point five", text.lower())
+    text = re.sub("(?<=[0-9]) point (five|[0-9])", _figures_behind, text)
     found: set[str] = set()
     run: list[int | str] = []
     whole: list[int | str] = []  # what was said before "point"
-    text = re.sub("(?<=[0-9]) point (?=[0-9])", ".", text.lower())
     for token in [*_RUN.findall(text), "."]:
-        if token[0].isdigit():
-            found |= _in_figures(token) | _said(run) | _decimals(whole, run)
-            run, whole = [], []
-        elif token in _VALUES:
+        if token in _VALUES:
             run.append(_VALUES[token])
-        elif token in _SCALES:
+            if token not in _ORDERS:
+                continue  # else the number ends here: "on the thirtieth two of them"
+        elif token in _SCALES or (token == "and" and run and run[-1] in _SCALES):
             run.append(token)
-        elif token == "and" and run and run[-1] in _SCALES:
-            run.append(token)
+            continue
         elif token in ("and", "a", "-") and (run or token == "a"):
             continue  # "twenty-one", "a hundred"
-        else:
-            found |= _said(run) | _decimals(whole, run)
-            run, whole = [], run if token == "point" else []
+        elif token == "point":
+            found |= _with_point(whole, run) if whole else set()
+            run, whole = [], run or [0]
+            continue
+        elif token[0].isdigit():
+            found |= _in_figures(token)
+        found |= _with_point(whole, run)
+        run, whole = [], []
     return found
+
+
+def _figures_behind(found: re.Match[str]) -> str:
+    return "." + found[1].replace("five", "5")
 
 
 def _in_figures(token: str) -> set[str]:
@@ -75,13 +86,23 @@ def _in_figures(token: str) -> set[str]:
         rest = parts[1].rstrip("0")
         found = {token, parts[0] if not rest else f"{parts[0]}.{rest}"}
     else:
-        found = {token.replace(",", ""), *re.split("[.,]", token)}
+        found = {token.replace(",", ""), *token.split(",")}
+        for start in range(len(parts) if len(parts) > 2 else 0):
+            found |= {".".join(parts[start:end]) for end in range(start + 1, len(parts) + 1)}
     return found | {one.lstrip("0") for one in found if one.lstrip("0") and "." not in one}
 
 
-def _decimals(whole: list[int | str], run: list[int | str]) -> set[str]:
-    """What number words with a "point" between them can mean."""
-    return {f"{before}.{behind}" for before in _said(whole) for behind in _said(run)}
+def _with_point(whole: list[int | str], run: list[int | str]) -> set[str]:
+    """What number words mean; `whole`: those before a "point", of which one word is no number."""
+    before, behind = _said(whole) if whole != [0] else {"0"}, _said(run)
+    if not whole or not run:
+        return behind | (before if whole != [0] else set())
+    found = {f"{one}.{other}" for one in before for other in behind}
+    if len(before) > 1:  # "one ten point five"
+        found |= before
+    if len(behind) > 1 or whole == [0]:  # "at this point two"
+        found |= behind
+    return found
 
 
 def _said(run: list[int | str]) -> set[str]:
@@ -112,6 +133,8 @@ def _inside(run: list[int | str], at: int) -> bool:
         return run[at + 2 : at + 3] not in (["hundred"], ["thousand"], ["million"])
     if behind in _SCALES or before == "and":  # "two hundred"
         return True
+    if run[at + 1 : at + 2] == ["thousand"]:  # "June thirty two thousand and four"
+        return False
     return before in _TENS and isinstance(behind, int) and 0 < behind < 10  # "sixty two"
 
 

@@ -24,6 +24,13 @@ from summarizer.numbers import numbers_of
         ("one oh five", {"105"}),
         ("back in nineteen eighty four, or twenty twenty-one", {"1984", "2021"}),
         ("the second one, for a couple of weeks", {"2"}),
+        ("two and a half liters, 12 and a half mg", {"2.5", "12.5"}),
+        ("the mass was point four by two centimeters", {"0.4", "2"}),
+        (
+            "On June thirty two thousand and four, October thirtieth two thousand seven",
+            {"30", "2004", "2007"},
+        ),
+        ("1.2.2 cm nodule", {"1", "2.2"}),
     ],
 )
 def test_a_number_is_found_as_it_is_said(text, said):
@@ -44,5 +51,9 @@ def test_what_is_not_said_is_not_found():
     assert numbers_of("one hundred and two hundred and six") >= {"100", "206"}
     assert {"1", "60", "160"} <= numbers_of("one sixty") and "2" in numbers_of("sixty, two of them")
     assert "2" in numbers_of("a thousand twice a day")
+    assert numbers_of("The A one C is eight point four.") == {"1", "8.4"}
+    assert numbers_of("For a day and a half, two and a half tablets") == {"2.5"}
+    assert numbers_of("twelve and a half, 3 and a half") == {"12.5", "3.5"}
+    assert "2" in numbers_of("at this point two of them")
     assert "15" not in numbers_of("Five of them. Ten of those.")
     assert "65" not in numbers_of("Sixty, and five of them.")
