@@ -447,7 +447,8 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
         behind = heads[i] if ends in stops else piece[: ends.isalpha() and piece[:1].isdigit()]
         goes_on = piece and piece == heads[i]
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
-        told = not piece.strip().isdigit() or listed or number + piece.strip() in figures
+        whole = piece[1:] if piece[:1] == " " else number + piece  # a space begins a new number
+        told = not piece.strip().isdigit() or listed or whole in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
         told = told and (not behind or ends + behind in text.lower()) and i not in halves
         again = part and piece[:1] == " " and part.startswith(piece[1:])  # a word twice in a row
