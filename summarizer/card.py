@@ -420,7 +420,8 @@ import re
 from transformers.utils import cached_file
 
 known = open(cached_file("{base}", "{file}"{pin}), encoding="utf-8").read().split()
-own = {{*re.findall(r"[^\\W\\d_]+", text.lower())}}
+low = text.lower()
+own = {{*re.findall(r"[^\\W\\d_]+", low)}}
 words = {{"", *known, *own}}
 starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
 special = set(tokenizer.all_special_ids)
@@ -450,10 +451,10 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
         whole = piece[1:] if piece[:1] == " " else number + piece  # a space begins a new number
         told = not piece.strip().isdigit() or listed or whole in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
-        told = told and (not behind or ends + behind in text.lower()) and i not in halves
+        told = told and (not behind or ends + behind in low) and i not in halves
         again = part and piece[:1] == " " and part.startswith(piece[1:])  # a word twice in a row
         again = again and (piece[1:] == part or len(piece) > 4) and piece[1:] == tails[i]
-        told = told and (not again or f"{{part}} {{part}}" in text.lower())
+        told = told and (not again or f"{{part}} {{part}}" in low)
         if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))

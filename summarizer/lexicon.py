@@ -76,12 +76,12 @@ class Lexicon:
         self._capital: list[bool] = []  # it carries a word on, with a capital
         self._point: list[int] = []  # what stands behind the number of a list's point
         self._dot: list[int] = []  # what makes a number a decimal
-        self._parts: list[int] = []  # parts of a character's bytes
+        self._parts: set[int] = set()  # of a character's bytes
         self._headed: list[int] = []  # begins with a letter
         self._spaced: dict[str, list[int]] = defaultdict(list)  # a space, then letters alone
         for token, piece in enumerate(pieces):
             if piece is None:
-                self._parts.append(token)
+                self._parts.add(token)
             text = "\ufffd" if piece is None else piece.lower()
             head = WORD.match(text)
             tail = re.search(r"[^\W\d_]*\Z", text)
@@ -235,8 +235,7 @@ class Lexicon:
 
     def is_part(self, token: int) -> bool:
         """Whether a token is part of a character's bytes and no text by itself."""
-        place = bisect_left(self._parts, token)
-        return place < len(self._parts) and self._parts[place] == token
+        return token in self._parts
 
     def parts(self, tokens: Sequence[int]) -> dict[int, Any]:
         """Which tokens may follow each that is part of a character's bytes: those that follow it in
@@ -247,7 +246,7 @@ class Lexicon:
 
         found: dict[int, Any] = {}
         first = torch.ones(self._size, dtype=torch.bool)
-        first[self._parts] = False
+        first[list(self._parts)] = False
         for before, token in zip([-1, *tokens], [*tokens, -1], strict=True):
             if self.is_part(token) and not self.is_part(before):
                 first[token] = True
@@ -376,77 +375,78 @@ class WordsOnly:
             prompts: token ids of the rows, without padding, in the order of the batch: their words
                 may be written as well, and their numbers and sides alone.
         """
-        self._lexicon = lexicon
-        texts = [lexicon.text_of(prompt) for prompt in prompts]
-        self._extra = [{word for word in words_of(text) if word not in lexicon} for text in texts]
-        self._capitals = [lexicon.capitals(prompt) for prompt in prompts]
-        self._texts = texts
-        self._glued: list[dict[str, Any]] = [{} for _ in texts]  # by the last character
-        self._numbers = [numbers_of(text) for text in texts]
-        self._fitting: list[dict[tuple[str, bool], Any]] = [{} for _ in texts]
-        self._unsaid = [
-            lexicon.with_dead_ends(unsaid_of(text), own)
-            for text, own in zip(texts, self._extra, strict=True)
-        ]
-        self._parts = [lexicon.parts(prompt) for prompt in prompts]
-        # By the end of what a row has written: how many rules each token breaks there. A byte a
-        # token, since a long text has many rows.
-        self._found: list[dict[tuple[Any, ...], Any]] = [{} for _ in texts]
+        self._rows = [_Row(lexicon, prompt) for prompt in prompts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """The scores [rows x beams, vocabulary], less `PENALTY` where a token makes no word, and
-        less it again where it makes a number or a side that is not in the text."""
+        """The scores [rows x beams, vocabulary], less `PENALTY` for each rule that a token breaks:
+        of words, of characters, of what stands next to each other, of the text's numbers and sides.
+        """
         import torch
 
-        beams = len(scores) // len(self._extra)
-        broken = []
-        for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist()):
-            row = place // beams
-            part = self._lexicon.unfinished(tokens)
-            written = self._lexicon.text_of(tokens)
-            figures, point = open_number(written)
-            last = tokens[-1] if tokens[-1] in self._parts[row] else -1
-            small = self._lexicon.ends_small(tokens[-1])
-            end = (part, figures, point, small, last, written[-1:])
-            if end not in self._found[row]:
-                self._found[row][end] = self._rules_broken(row, *end, scores.shape[1])
-            broken.append(self._found[row][end])
+        beams = len(scores) // len(self._rows)
+        broken = [
+            self._rows[place // beams].rules_broken(tokens, scores.shape[1])
+            for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist())
+        ]
         return scores - PENALTY * torch.stack(broken).to(scores.device)
 
-    def _rules_broken(
-        self,
-        row: int,
-        part: str,
-        figures: str,
-        point: bool,
-        small: bool,
-        last: int,
-        before: str,
-        size: int,
+
+class _Row:
+    """What may be written of one text."""
+
+    def __init__(self, lexicon: Lexicon, prompt: Sequence[int]) -> None:
+        self._lexicon = lexicon
+        self._text = lexicon.text_of(prompt)
+        self._extra = {word for word in words_of(self._text) if word not in lexicon}
+        self._capitals = lexicon.capitals(prompt)
+        self._numbers = numbers_of(self._text)
+        self._unsaid = lexicon.with_dead_ends(unsaid_of(self._text), self._extra)
+        self._parts = lexicon.parts(prompt)
+        # What has been asked for, by what it depends on of what is written. A byte a token, since a
+        # long text has many rows.
+        self._fitting: dict[tuple[str, bool], Any] = {}
+        self._glued: dict[str, Any] = {}
+        self._found: dict[tuple[Any, ...], Any] = {}
+
+    def rules_broken(self, tokens: Sequence[int], size: int) -> Any:
+        """How many rules each of `size` tokens breaks behind these, as bytes [size]."""
+        written, last = self._lexicon.text_of(tokens), tokens[-1]
+        end = (
+            self._lexicon.unfinished(tokens),
+            open_number(written),
+            written[-1:],
+            self._lexicon.ends_small(last),
+            last if last in self._parts else -1,
+        )
+        if end not in self._found:
+            self._found[end] = self._broken_behind(*end, size)
+        return self._found[end]
+
+    def _broken_behind(
+        self, part: str, number: tuple[str, bool], before: str, small: bool, last: int, size: int
     ) -> Any:
-        """For each of `size` tokens how many rules it breaks, as bytes."""
+        """part: an unfinished word's letters; number: as `open_number` has it; before: the last
+        character, small: a small letter; last: the last token, if it is a part of a character."""
         import torch
 
-        lexicon, extra = self._lexicon, self._extra[row]
+        lexicon, extra = self._lexicon, self._extra
         wrong = torch.zeros(size, dtype=torch.uint8)
-        fitting = self._fitting[row]
-        if (figures, point) not in fitting:
-            fitting[figures, point] = lexicon.allowed_numbers(figures, point, self._numbers[row])
-        numbers = fitting[figures, point]
-        known = slice(len(numbers))
-        wrong[known] += ~numbers
-        wrong[known] += ~self._parts[row][last]
-        if before not in self._glued[row]:
-            self._glued[row][before] = lexicon.glued(before, self._texts[row])
-        wrong[known] += self._glued[row][before]
+        if number not in self._fitting:
+            self._fitting[number] = lexicon.allowed_numbers(*number, self._numbers)
+        if before not in self._glued:
+            self._glued[before] = lexicon.glued(before, self._text)
+        known = slice(len(self._capitals))
+        wrong[known] += ~self._fitting[number]
+        wrong[known] += ~self._parts[last]
+        wrong[known] += self._glued[before]
         if small:
-            wrong[known] += self._capitals[row]
+            wrong[known] += self._capitals
         # Else it has left the lexicon already: there is nothing to keep to.
         if lexicon.begins(part) or any(word.startswith(part) for word in extra):
             words = lexicon.allowed(part).clone()
             words[lexicon.allowed_also(part, extra)] = True
             wrong[known] += ~words
-        wrong[lexicon.leading_to(part, self._unsaid[row])] += 1
-        if f"{part} {part}" not in self._texts[row]:
+        wrong[lexicon.leading_to(part, self._unsaid)] += 1
+        if f"{part} {part}" not in self._text:
             wrong[lexicon.again(part)] += 1
         return wrong

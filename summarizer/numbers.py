@@ -37,6 +37,8 @@ _ORDERS = frozenset(ORDINALS) | {"twentieth", "thirtieth"}
 _TENS = frozenset(TENS.values())
 _HALF = re.compile(rf"(\b(?:{'|'.join([*ONES, *TENS])}|[0-9]+))[ -]and a half\b")
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_MOST = 4  # parts between points: of a date, of a version
+_LONGEST = 24  # words: each million, thousand, hundred and ten of a number, and what lies between
 _RUN = re.compile(r"[a-z]+|[0-9]+(?:,[0-9]{3})+(?!\.?[0-9])|[0-9]+(?:\.[0-9]+)*|[^a-z0-9\s]")
 
 
@@ -87,8 +89,12 @@ def _in_figures(token: str) -> set[str]:
         found = {token, parts[0] if not rest else f"{parts[0]}.{rest}"}
     else:
         found = {token.replace(",", ""), *token.split(",")}
-        for start in range(len(parts) if len(parts) > 2 else 0):
-            found |= {".".join(parts[start:end]) for end in range(start + 1, len(parts) + 1)}
+        if len(parts) > 2:
+            found |= {
+                ".".join(parts[start:end])
+                for start in range(len(parts))
+                for end in range(start + 1, min(start + _MOST, len(parts)) + 1)
+            }
     return found | {one.lstrip("0") for one in found if one.lstrip("0") and "." not in one}
 
 
@@ -110,13 +116,15 @@ def _said(run: list[int | str]) -> set[str]:
     found: set[str] = set()
     bounds = [at for at in range(len(run) + 1) if not _inside(run, at)]
     for place, start in enumerate(bounds):
-        for end in bounds[place + 1 : place + 7]:
+        for last, end in enumerate(bounds[place + 1 : place + 7], place + 1):
+            if end - start > _LONGEST:  # no number is said so
+                continue
             part = [one for one in run[start:end] if one != "and"]
             if not part:
                 continue
             found.add(str(_sum(part)))
             if all(isinstance(one, int) for one in part) and len(part) == end - start:
-                cuts = [at for at in bounds if start < at < end]
+                cuts = bounds[place + 1 : last]
                 if len(cuts) == len(part) - 1:
                     found.add("".join(map(str, part)))  # two oh five, one sixty, twenty twenty
                 for cut in cuts:  # nineteen eighty four

@@ -200,7 +200,7 @@ def test_such_characters_of_the_released_tokenizer_are_whole(sign):
     prompt = backbone.tokenizer(f"Dose {sign} 5 mg, {sign}.", add_special_tokens=False)["input_ids"]
     only, generator = WordsOnly(backbone.lexicon, [prompt]), torch.Generator().manual_seed(0)
     pairs = set(zip(prompt, prompt[1:], strict=False))
-    for _ in range(40):  # any of what is allowed, the sign's own tokens twenty times likelier
+    for _ in range(40):  # any of what is allowed, the text's own tokens a thousand times likelier
         tokens = [0]
         while len(tokens) < 24:
             scores = only(torch.tensor([tokens]), torch.zeros(1, len(backbone.tokenizer)))
