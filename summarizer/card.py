@@ -428,33 +428,53 @@ special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
 tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
-numbers = re.findall(r"\\d+(?:\\.\\d+)*", text)
+numbers = {{*re.findall(r"\\d+(?:[.,]\\d+)*", text)}}
 figures = {{number[:k] for number in numbers for k in range(1, len(number) + 1)}}
 unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set()
 # the project reads numbers said in words and shortened sides as well: summarizer/numbers.py, sides.py
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
-stops = {{*".,;:?!)"}}
+stops, ordinals = {{*".,;:?!)0123456789"}}, {{"st", "nd", "rd", "th"}}
 halves = {{i for i, p in enumerate(pieces) if "\\ufffd" in p}} - {{*tokens["input_ids"][0].tolist()}}
+doubled = {{*re.findall(r"\\b([^\\W\\d_]+)\\s+(?=\\1\\b)", low)}}
+
+
+def points_of(before):  # what a number may be here that counts the points of a list
+    begins = before.rstrip(" ")[-1:]
+    told = re.findall(r"(?:^|\\n|(?<!\\d)\\.|\\. ) *(\\d+)[.)](?!\\d)", before)
+    following = {{str(int(told[-1]) + 1)}} if told and begins != ":" else set()
+    return following | {{"1"}} if begins in ("", "\\n", ".", ":") else set()
 
 
 def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
     written = tokenizer.decode(ids, skip_special_tokens=True)
-    part = re.search(r"[^\\W\\d_]*$", written)[0].lower()
-    number = re.search(r"(\\d[\\d.]*)?$", written)[0]
-    listed = re.search(r"(^|[\\n:;]|\\D\\.|\\. ) *\\d*$", written)  # the number of a list's point
-    ends = written[-1:].lower()  # no word comes right behind it, and no figure behind a letter,
+    last, part = re.search(r"(?:([^\\W\\d_]+) )?([^\\W\\d_]*)$", written.lower()).groups()
+    number = re.search(r"(\\d[\\d.,]*)?$", written)[0]
+    whole, points = number.rstrip(".,"), points_of(written[: len(written) - len(number)])
+    ended = not number or whole in numbers or (whole in points and number == whole + ".")
+    ends = written[-1:].lower()  # no word comes right behind a stop, no figure behind a letter,
     fit = []  # but as in the text
     for i, piece in enumerate(pieces):
         behind = heads[i] if ends in stops else piece[: ends.isalpha() and piece[:1].isdigit()]
         goes_on = piece and piece == heads[i]
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
-        whole = piece[1:] if piece[:1] == " " else number + piece  # a space begins a new number
-        told = not piece.strip().isdigit() or listed or whole in figures
+        if piece.strip().isdigit():  # a space begins a new number
+            grown, listed = number + piece, points
+            if piece[:1] == " ":
+                grown, listed = piece[1:], points_of(written) if ended else set()
+            told = grown in figures or any(point.startswith(grown) for point in listed)
+            told = told and (ended or piece[:1] != " ")
+        else:
+            told = ended or number + piece in figures or (number in points and piece[:1] in (*".)",))
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
-        told = told and (not behind or ends + behind in low) and i not in halves
-        again = part and piece[:1] == " " and part.startswith(piece[1:])  # a word twice in a row
-        again = again and (piece[1:] == part or len(piece) > 4) and piece[1:] == tails[i]
-        told = told and (not again or f"{{part}} {{part}}" in low)
+        glued = not behind or ends + behind in low or (ends.isdigit() and behind in ordinals)
+        told = told and glued and i not in halves
+        # a word twice in a row, if it is no other word of the text that begins like it
+        before, now = (last, part + piece) if goes_on else (part, tails[i])
+        again = before and now and before.startswith(now) and (now == before or len(now) > 3)
+        again = again and before not in doubled and (goes_on or piece == " " + now)
+        told = told and not (again and not any(w.startswith(now) and w != before for w in own))
+        if part and part == last and part not in doubled:
+            told = told and goes_on and any(w.startswith(now) for w in own)
         if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
     return fit or list(range(len(pieces)))

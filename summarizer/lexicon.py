@@ -4,14 +4,14 @@ A small model that writes word by parts joins parts that make no word ("Atenolol
 Here a word may only grow into one that the base has read often enough, or that stands in the text
 (as recognisers of speech and handwriting hold their search to a lexicon). A word that exists can
 still be the wrong one. Numbers are taken from the text alone, in figures or in words
-(`summarizer.numbers`), but for those that count the points of a list: an age, a dose or a size that
-nobody has told is made up. So is "left" or "right" of a text that does not name that side
+(`summarizer.numbers`), but for those that count the points of a list one by one: an age, a dose or a
+size that nobody has told is made up. So is "left" or "right" of a text that does not name that side
 (`summarizer.sides`). A text is what is read at once: a long one's window.
 
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
 ("mmHg"). Marks and spaces are free, but for a mark of several tokens ("≥"), which is written as the
 text has it: a part of it is no character. Without a space between them a word comes behind a full
-stop, and a figure behind a letter, only as they do in the text ("p.m.", "L4"); and no word stands
+stop or a figure, and a figure behind a letter, only as they do in the text ("p.m.", "5mg", "L4"); and no word stands
 twice in a row ("has has") that does not there.
 """
 
@@ -36,14 +36,23 @@ PENALTY = 1e4
 # From so many words on that begin alike, trying every token is less work than going through them.
 _MANY = 3000
 _ENDING = frozenset(".,;:?!)")  # marks behind which a space stands
-# Said in words, a letter and its figure: "b twelve", "a one c"; not "a hundred", "I one day".
+# A letter and the figures that go with it: "L4-5", "B-12", in words "b twelve", "l four to five",
+# "a one c"; not "a 4 cm", "a hundred", "I one day".
+_FIGURE = f"(?:[0-9]+|(?:{'|'.join(sorted(NUMBER_WORDS))})\\b)"
+_MORE = rf"(?: ?[-/,&] ?[0-9]+\b|(?:-| and | to | through ){_FIGURE}| (?![0-9]){_FIGURE})*"
 _LETTERED = re.compile(
-    rf"\b(?:([b-hj-z])[ -](?=({'|'.join(NUMBER_WORDS)})\b)|(a)[ -](?=(one)[ -]c\b))"
+    rf"(?<![^\W_])(?<!['’])(?:([b-hj-z])[ -]?({_FIGURE}{_MORE})|([ai])-?([0-9]+)|(a)[ -](one)[ -]c\b)"
 )
-_NUMBER = re.compile(r"([0-9]*(?:\.[0-9]+)*)(.*)", re.DOTALL)  # figures, then what is none of them
-_POINTS = frozenset(str(number) for number in range(1, 41))  # of a list: "2."
+_BEHIND_FIGURES = ("st", "nd", "rd", "th")
+_DECADE = re.compile(r"\b(?:twen|thir|for|fif|six|seven|eigh|nine)ties\b")  # "the 80s"
+# Figures and the marks between them, then what is none of them.
+_NUMBER = re.compile(r"([0-9]*(?:[.,][0-9]+)*)(.*)", re.DOTALL)
+_DOUBLED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)\s+(?=\1(?![^\W\d_]))")
+_LAST_WORDS = re.compile(r"([^\W\d_]+)(?: ([^\W\d_]*))?\Z")
+_POINT = re.compile(r"(?:\A|\n|(?<![0-9])\.|\. ) *([0-9]{1,2})[.)](?![0-9])")  # of a list: "2."
 _LAST = "\U0010ffff"
 _MOST = 4  # letters that a word hardly shares with the next
+_BYTES = 4  # of a character at most
 _LONGEST = 32  # tokens looked back for the beginning of a word
 
 
@@ -75,7 +84,7 @@ class Lexicon:
         self._small_end: list[bool] = []  # a token ends with a small letter
         self._capital: list[bool] = []  # it carries a word on, with a capital
         self._point: list[int] = []  # what stands behind the number of a list's point
-        self._dot: list[int] = []  # what makes a number a decimal
+        self._marks: list[tuple[int, str]] = []  # what stands between a number's parts
         self._parts: set[int] = set()  # of a character's bytes
         self._headed: list[int] = []  # begins with a letter
         self._spaced: dict[str, list[int]] = defaultdict(list)  # a space, then letters alone
@@ -98,8 +107,8 @@ class Lexicon:
                 self._figures.append((token, text))
             elif text[:1] in (".", ")"):
                 self._point.append(token)
-            if text == ".":
-                self._dot.append(token)
+            if text in (".", ","):
+                self._marks.append((token, text))
             self._ends_with.append(None if whole else last)
             if whole:
                 self._letters[text].append(token)
@@ -217,84 +226,128 @@ class Lexicon:
         if before in _ENDING:
             mask[self._headed] = True
             words = re.findall(rf"{re.escape(before)}([^\W\d_]+)", text)
+            words += ["m"] if before == "." and re.search(r"\b[ap]m\b", text) else []  # "10 pm"
+            mask[list(_steps(self._letters, words))] = False
+        elif before.isdecimal():
+            mask[self._headed] = True
+            words = [*_BEHIND_FIGURES, *re.findall(r"[0-9]([^\W\d_]+)", text)]
+            words += ["s"] if _DECADE.search(text) else []
             mask[list(_steps(self._letters, words))] = False
         elif before.isalpha():
             known = set(re.findall(f"{before}([0-9])", text))
             for found in _LETTERED.finditer(text):
-                letter, word = (one for one in found.groups() if one)
+                letter, figures = (one for one in found.groups() if one)
                 if letter == before:
-                    known |= {number[0] for number in numbers_of(word)}
+                    known |= {number[0] for number in numbers_of(figures)}
             for token, piece in self._figures:
                 mask[token] = piece[0].isdecimal() and piece[0] not in known
         return mask
 
-    def again(self, part: str) -> list[int]:
-        """The tokens that write a word once more, or the most of it, behind a space."""
-        ends = range(min(len(part), _MOST), len(part) + 1) if part else ()
-        return [token for end in ends for token in self._spaced.get(part[:end], ())]
+    def again(self, before: str, part: str | None, own: Collection[str]) -> list[int]:
+        """The tokens that write a word once more behind itself, or the most of it.
+
+        Args:
+            before: the word.
+            part: the letters of the next one so far; None: a space is still to come.
+            own: a text's words. One that begins as the word does may be what is being written
+                ("the thecal sac"); then it has to be.
+        """
+
+        others = [word for word in own if word.startswith(before[:1]) and word != before]
+        if part == before:
+            rests = [word[len(before) :] for word in others if word.startswith(before)]
+            going_on = {*_steps(self._letters, rests)}
+            return [token for token in range(self._size) if token not in going_on]
+        table, written = (self._spaced, "") if part is None else (self._letters, part)
+        return [
+            token
+            for end in range(len(written) + 1, len(before) + 1)
+            if end >= min(len(before), _MOST) or not self._others_begin(before[:end], before)
+            if not any(word.startswith(before[:end]) for word in others)
+            for token in table.get(before[len(written) : end], ())
+        ]
 
     def is_part(self, token: int) -> bool:
         """Whether a token is part of a character's bytes and no text by itself."""
         return token in self._parts
 
-    def parts(self, tokens: Sequence[int]) -> dict[int, Any]:
-        """Which tokens may follow each that is part of a character's bytes: those that follow it in
-        a text, as bool tensors [tokens]; behind -1, which stands for any other, all but the parts
-        that begin no character there.
+    def parts_at_end(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The last tokens, as far as each is part of a character's bytes; of one character, no
+        more."""
+        at = len(tokens)
+        while at and len(tokens) - at < _BYTES and self.is_part(tokens[at - 1]):
+            at -= 1
+        return tuple(tokens[at:])
+
+    def parts(self, tokens: Sequence[int]) -> dict[tuple[int, ...], Any]:
+        """Which tokens may follow those that are parts of a character's bytes (`parts_at_end`):
+        what follows them in a text, as bool tensors [tokens]; behind (), which stands for any
+        other, all but the parts that begin no character there.
         """
         import torch
 
-        found: dict[int, Any] = {}
+        found: dict[tuple[int, ...], Any] = {}
         first = torch.ones(self._size, dtype=torch.bool)
         first[list(self._parts)] = False
-        for before, token in zip([-1, *tokens], [*tokens, -1], strict=True):
-            if self.is_part(token) and not self.is_part(before):
+        for at, token in enumerate([*tokens, -1]):
+            before = self.parts_at_end(tokens[:at])
+            if not before and self.is_part(token):
                 first[token] = True
-            if self.is_part(before):
-                after = found.setdefault(before, torch.zeros(self._size, dtype=torch.bool))
+            for start in range(len(before)):
+                after = found.setdefault(before[start:], torch.zeros(self._size, dtype=torch.bool))
                 if 0 <= token < self._size:
                     after[token] = True
-        return {**found, -1: first}
+        return {**found, (): first}
 
     def ends_small(self, token: int) -> bool:
         """Whether a token ends with a small letter."""
         return token < self._size and self._small_end[token]
 
-    def allowed_numbers(self, part: str, point: bool, numbers: Collection[str]) -> Any:
+    def allowed_numbers(
+        self,
+        part: str,
+        points: Collection[str],
+        behind: Collection[str],
+        numbers: Collection[str],
+    ) -> Any:
         """Which tokens may follow where only these numbers may be written.
 
         Args:
-            part: the figures and points of an unfinished number, "" where none is.
-            point: whether it begins a sentence or a line (`open_number`): then it may count the
-                points of a list as well, if a full stop or a bracket follows.
+            part: the figures and marks of an unfinished number, "" where none is.
+            points: what it may be as the number of a list's point, if a full stop or a bracket
+                follows.
+            behind: what another number may be so that begins here (`open_number` has these three).
 
         Returns:
             A bool tensor [tokens].
         """
         import torch
 
-        starts = {number[:end] for number in numbers for end in range(1, len(number) + 1)}
-        # Behind a point the number may have ended already, with its sentence or as a list's.
-        whole = part.removesuffix(".")
-        counts = point and whole in _POINTS
-        ended = not part or whole in numbers or (counts and whole != part)
+        starts = _beginnings(numbers)
+        counted = _beginnings(points)
+        # Behind a mark the number may have ended already, with its sentence or as a list's.
+        whole = part.rstrip(".,")
+        counts = whole in points
+        ended = not part or whole in numbers or (counts and part.endswith("."))
         mask = torch.full((self._size,), ended)
         if counts and whole == part:
             mask[self._point] = True
         for token, piece in self._figures:
             number, rest = _NUMBER.fullmatch(part + piece).groups()  # type: ignore[union-attr]
             if not rest:
-                fits = number in starts or (point and number in _POINTS)
+                fits = number in starts or number in counted
             else:  # the number ends, then comes something else, then perhaps another number
                 last = re.search("[0-9]*\\Z", rest).group()  # type: ignore[union-attr]
-                before = number[-1:] or ("" if point else "-")
-                again = begins_a_point(before + rest[: len(rest) - len(last)])
+                between = rest[: len(rest) - len(last)]
+                near = number == whole and not between[len(part) - len(whole) :].strip(" ")
+                begins = behind if near else points_of(between)
                 fits = (ended if number == whole else number in numbers) and (
-                    not last or last in starts or (again and last in _POINTS)
+                    not last or last in starts or last in _beginnings(begins)
                 )
             mask[token] = fits
         if whole == part:
-            mask[self._dot] |= part + "." in starts
+            for token, mark in self._marks:
+                mask[token] |= part + mark in starts
         return mask
 
     def without_half_word(self, text: str, prompt: Sequence[int]) -> str:
@@ -312,6 +365,12 @@ class Lexicon:
         place = bisect_left(self._words, part)
         return place < len(self._words) and self._words[place].startswith(part)
 
+    def _others_begin(self, part: str, word: str) -> bool:
+        """Whether another word of the lexicon than this one begins so."""
+        place = bisect_left(self._words, part)
+        alike = self._words[place : place + 2]
+        return any(one != word and one.startswith(part) for one in alike)
+
     def _tokens_of(self, table: dict[str, list[int]], part: str) -> list[int]:
         """The tokens of a table (letters -> ids) of which the letters carry `part` on."""
         low = bisect_left(self._words, part)
@@ -326,19 +385,29 @@ class Lexicon:
         return sorted(set(_steps(table, (word[len(part) :] for word in self._words[low:high]))))
 
 
-def open_number(text: str) -> tuple[str, bool]:
-    """The number that a text ends with, and whether it may be the number of a list's point.
+def open_number(text: str) -> tuple[str, frozenset[str], frozenset[str]]:
+    """The number that a text ends with, what it may be as the number of a list's point, and what
+    one may be that begins at the end (`points_of`).
 
-    A full stop behind figures is part of it: a decimal may follow.
+    A full stop or a comma behind figures is part of it: a decimal may follow.
     """
-    part = re.search(r"(?:[0-9]+(?:\.[0-9]+)*\.?)?\Z", text).group()  # type: ignore[union-attr]
-    return part, begins_a_point(text[: len(text) - len(part)])
+    part = re.search(r"(?:[0-9]+(?:[.,][0-9]+)*[.,]?)?\Z", text[-_LONGEST:]).group()  # type: ignore[union-attr]
+    behind = points_of(text)
+    return part, points_of(text[: len(text) - len(part)]) if part else behind, behind
 
 
-def begins_a_point(before: str) -> bool:
-    """Whether a number behind this text begins a sentence or a line."""
+def points_of(before: str) -> frozenset[str]:
+    """What a number behind this text may be that counts the points of a list: where a sentence or a
+    line begins, 1 or the next after the last point; behind a colon 1."""
     before = before.rstrip(" ")
-    return not before or before[-1] in "\n.:;"
+    if before and before[-1] not in "\n.:":
+        return frozenset()
+    last = [int(number) for number in _POINT.findall(before)][-1:]
+    return frozenset({"1"} | {str(number + 1) for number in last if before[-1:] != ":"})
+
+
+def _beginnings(numbers: Iterable[str]) -> set[str]:
+    return {number[:end] for number in numbers for end in range(1, len(number) + 1)}
 
 
 def _steps(table: dict[str, list[int]], rests: Iterable[str]) -> Iterable[int]:
@@ -386,7 +455,7 @@ class WordsOnly:
         beams = len(scores) // len(self._rows)
         broken = [
             self._rows[place // beams].rules_broken(tokens, scores.shape[1])
-            for place, tokens in enumerate(input_ids[:, -_LONGEST:].tolist())
+            for place, tokens in enumerate(input_ids.tolist())
         ]
         return scores - PENALTY * torch.stack(broken).to(scores.device)
 
@@ -397,36 +466,59 @@ class _Row:
     def __init__(self, lexicon: Lexicon, prompt: Sequence[int]) -> None:
         self._lexicon = lexicon
         self._text = lexicon.text_of(prompt)
-        self._extra = {word for word in words_of(self._text) if word not in lexicon}
+        self._own = words_of(self._text)
+        self._extra = {word for word in self._own if word not in lexicon}
+        self._doubled = set(_DOUBLED.findall(self._text))
         self._capitals = lexicon.capitals(prompt)
         self._numbers = numbers_of(self._text)
         self._unsaid = lexicon.with_dead_ends(unsaid_of(self._text), self._extra)
         self._parts = lexicon.parts(prompt)
         # What has been asked for, by what it depends on of what is written. A byte a token, since a
         # long text has many rows.
-        self._fitting: dict[tuple[str, bool], Any] = {}
+        self._fitting: dict[tuple[str, frozenset[str], frozenset[str]], Any] = {}
         self._glued: dict[str, Any] = {}
         self._found: dict[tuple[Any, ...], Any] = {}
 
     def rules_broken(self, tokens: Sequence[int], size: int) -> Any:
         """How many rules each of `size` tokens breaks behind these, as bytes [size]."""
-        written, last = self._lexicon.text_of(tokens), tokens[-1]
+        lexicon = self._lexicon
+        written, tail = lexicon.text_of(tokens), tokens[-_LONGEST:]
+        parts = lexicon.parts_at_end(tail)
+        while parts not in self._parts:
+            parts = parts[1:]
         end = (
-            self._lexicon.unfinished(tokens),
+            lexicon.unfinished(tail),
+            self._words_before(written),
             open_number(written),
             written[-1:],
-            self._lexicon.ends_small(last),
-            last if last in self._parts else -1,
+            lexicon.ends_small(tokens[-1]),
+            parts,
         )
         if end not in self._found:
             self._found[end] = self._broken_behind(*end, size)
         return self._found[end]
 
+    def _words_before(self, written: str) -> tuple[tuple[str, str | None], ...]:
+        """The words that may not stand once more behind themselves, with how much of it does."""
+        last = _LAST_WORDS.search(written, max(0, len(written) - 2 * _LONGEST))
+        word, part = last.groups() if last else ("", None)
+        found = [(part or word, None)] if part != "" else []
+        if part is not None and word.startswith(part):
+            found.append((word, part))
+        return tuple(one for one in found if one[0] and one[0] not in self._doubled)
+
     def _broken_behind(
-        self, part: str, number: tuple[str, bool], before: str, small: bool, last: int, size: int
+        self,
+        part: str,
+        words: tuple[tuple[str, str | None], ...],
+        number: tuple[str, frozenset[str], frozenset[str]],
+        before: str,
+        small: bool,
+        parts: tuple[int, ...],
+        size: int,
     ) -> Any:
-        """part: an unfinished word's letters; number: as `open_number` has it; before: the last
-        character, small: a small letter; last: the last token, if it is a part of a character."""
+        """part: an unfinished word's letters; words: as `_words_before`, number: as
+        `open_number` has it; before: the last character, small: a small letter; parts: as `parts_at_end`."""
         import torch
 
         lexicon, extra = self._lexicon, self._extra
@@ -437,16 +529,16 @@ class _Row:
             self._glued[before] = lexicon.glued(before, self._text)
         known = slice(len(self._capitals))
         wrong[known] += ~self._fitting[number]
-        wrong[known] += ~self._parts[last]
+        wrong[known] += ~self._parts[parts]
         wrong[known] += self._glued[before]
         if small:
             wrong[known] += self._capitals
         # Else it has left the lexicon already: there is nothing to keep to.
         if lexicon.begins(part) or any(word.startswith(part) for word in extra):
-            words = lexicon.allowed(part).clone()
-            words[lexicon.allowed_also(part, extra)] = True
-            wrong[known] += ~words
+            real = lexicon.allowed(part).clone()
+            real[lexicon.allowed_also(part, extra)] = True
+            wrong[known] += ~real
         wrong[lexicon.leading_to(part, self._unsaid)] += 1
-        if f"{part} {part}" not in self._text:
-            wrong[lexicon.again(part)] += 1
+        for word, begun in words:
+            wrong[lexicon.again(word, begun, self._own)] += 1
         return wrong

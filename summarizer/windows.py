@@ -56,6 +56,8 @@ BEGINS = 6  # letters of a bent heading's first word that are those of the one i
 # A list number as models write it ("4;", "44."), and where a new point begins.
 _MARK = re.compile(r"^\s*(?:\d{1,2}\s*[.):;,](?=\s|$)|[-*\u2022])\s*")
 _NUMBER = re.compile(r"^(\d{1,2})[.)](?=\s)")
+# A line's first word in small letters, all of them; no "pH", "p.m.", "mmHg", "x2".
+_SMALL = re.compile(r"^((?:\d{1,2}[.)] |[-*\u2022] )?)([a-z])(?=[a-z]*(?![^\W_]|\.[a-z]))")
 _POINT = re.compile(r"\n|(?<=[.;])\s+(?=\d{1,2}[.)]\s)")
 SLACK = 1.25  # a text so many times the length of a window is still read as one
 # A visit is read in about so many windows, of at most so many words: its note tells less of each turn
@@ -169,8 +171,9 @@ def heading(line: str) -> str:
 def joined(parts: Sequence[str], style: str = "prose") -> str:
     """The windows' texts as one; a text of one window is left as it is.
 
-    style: of the task's output. "prose": what stands under the same heading comes together, no line
-    twice, its lists numbered on. "numbered": the points of an impression, numbered anew, none
+    Lines begin with a capital, where a window begins amid a sentence as well. style: of the task's
+    output. "prose": what stands under the same heading comes together, no line twice, its lists
+    numbered on. "numbered": the points of an impression, numbered anew, none
     twice; a point that nothing is wrong is left out where another window tells a finding
     (`summarizer.findings`), and stands once where none does.
     """
@@ -186,7 +189,7 @@ def _points(parts: Sequence[str]) -> str:
         for line in _POINT.split(part):
             point = _MARK.sub("", line).strip()
             if _folded(point):
-                found.setdefault(_folded(point), point)
+                found.setdefault(_folded(point), _capital(point))
     points = list(found.values())
     points = [point for point in points if tells_abnormality(point)] or points[:1]
     if len(points) < 2:
@@ -210,7 +213,7 @@ def _headed(parts: Sequence[str]) -> str:
                 found.setdefault(key, [])
             elif (point := (key, _folded(_MARK.sub("", line)))) not in seen:
                 seen.add(point)
-                found.setdefault(key, []).append(line.strip())
+                found.setdefault(key, []).append(_capital(line.strip()))
     blocks = [
         "\n".join(([titles[key], ""] if key else []) + _renumbered(lines))
         for key, lines in found.items()
@@ -230,6 +233,11 @@ def _renumbered(lines: list[str]) -> list[str]:
         line if number is None else _NUMBER.sub(f"{next(count)}.", line, count=1)
         for line, number in zip(lines, numbers, strict=True)
     ]
+
+
+def _capital(line: str) -> str:
+    """A line that begins with a word in small letters, with a capital; "pH", "p.m." are left."""
+    return _SMALL.sub(lambda found: found[1] + found[2].upper(), line)
 
 
 def _folded(line: str) -> str:

@@ -13,7 +13,6 @@ from summarizer.sides import unsaid_of
 from summarizer.tasks import Decoding
 
 LETTERS = r"[^\W\d_]"
-POINTS = {str(number) for number in range(1, 41)}  # of a list
 
 
 def plain_settings(
@@ -121,18 +120,33 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         first, last = (re.split(r"[\W\d_]", piece)[end] for end in (0, -1))
         return (not part + first or is_word(part + first)) and (not last or begins(last))
 
+    def point_here(before: str, figures: str, behind: str) -> bool:
+        """Whether these figures count a list's points, as the first or as the next to the last."""
+        if behind[:1] not in ("", ".", ")"):
+            return False
+        before = before.rstrip(" ")
+        if before and before[-1] not in "\n.:":
+            return False
+        if figures == "1" or before.endswith(":"):
+            return figures == "1"
+        told = re.sub(r"[0-9]\.[0-9]", "#", before)  # decimals
+        lines = re.split(r"(?m)^ *|(?<![0-9])\. *|\.  *", told)
+        points = [one[1] for line in lines if (one := re.match(r"([0-9]{1,2})[.)]", line + "."))]
+        return bool(points) and figures == str(int(points[-1]) + 1)
+
     def counts(written: str, piece: str) -> bool:
         """Whether every number that the piece touches is one of the text's, or a point's."""
         if not re.search("[0-9]", written[-2:] + piece):
             return True
         whole = written + piece
-        for number in re.finditer(r"[0-9]+(?:\.[0-9]+)*", whole):
+        for number in re.finditer(r"[0-9]+(?:[.,][0-9]+)*", whole):
             if number.end() + 1 < len(written):
                 continue
             figures, behind = number.group(), whole[number.end() :]
-            begins = re.search(r"(?:\A|[\n.:;]) *\Z", whole[: number.start()])
-            point = begins and figures in POINTS and behind[:1] in ("", ".", ")")
-            open_ = behind in ("", ".") and any(n.startswith(figures + behind) for n in numbers)
+            point = point_here(whole[: number.start()], figures, behind)
+            open_ = behind in ("", ".", ",") and any(
+                n.startswith(figures + behind) for n in numbers
+            )
             if not (point or open_ or figures in numbers):
                 return False
         return True
@@ -170,13 +184,20 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
     def untold(written: str) -> frozenset[int]:
         return frozenset(token for token in ids if not counts(written, pieces[token]))
 
-    lettered = {
-        f"{letter}{number[0]}"
-        for letter, word in re.findall(r"\b([a-z])[ -](?=([a-z]+))", text.lower())
-        for number in numbers_of(word)
-        if ((word in ONES or word in TENS) and letter not in "ai")
-        or (letter == "a" and word == "one" and "a one c" in text.lower().replace("-", " "))
-    }
+    # a letter and its figures: "b twelve", "l4-5", "l four and five"
+    figure = f"(?:[0-9]+|{'|'.join((*ONES, *TENS))})"
+    between = "(?: ?[-/,&] ?| and | to | through | (?=[a-z]))"
+    lettered: dict[str, set[str]] = {}
+    for letter, gap, run in re.findall(
+        rf"(?<![a-z0-9'’])([a-z])([ -]?)({figure}\b(?:{between}{figure}\b)*)", text.lower()
+    ):
+        told = re.findall(figure, run)
+        if letter in "ai":
+            told = told[:1] if told[0].isdecimal() and gap != " " else []
+        found = {number[0] for one in told for number in numbers_of(one)}
+        lettered.setdefault(letter, set()).update(found)
+    if re.search(r"\ba[ -]one[ -]c\b", text.lower()):
+        lettered.setdefault("a", set()).add("1")
 
     @cache
     def glued(before: str) -> frozenset[int]:
@@ -184,48 +205,92 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         told = text.lower()
         words = {token: re.match(f"{LETTERS}*", piece)[0] for token, piece in enumerate(pieces)}
         if before and before in ".,;:?!)":
-            return frozenset(t for t, word in words.items() if word and before + word not in told)
+            half_day = before == "." and re.search(r"\b[ap]m\b", told)
+            return frozenset(
+                token
+                for token, word in words.items()
+                if word and before + word not in told and not (half_day and word == "m")
+            )
+        if re.fullmatch("[0-9]", before):
+            known = {*re.findall(rf"[0-9]({LETTERS}+)", told), "st", "nd", "rd", "th"}
+            known |= {"s"} if re.search(r"(een|[nrfxnh]|ven|igh)ties\b", told) else set()
+            return frozenset(
+                token
+                for token, word in words.items()
+                if word and not any(one.startswith(word) for one in known)
+            )
         if re.fullmatch(LETTERS, before):
             return frozenset(
                 token
                 for token, piece in enumerate(pieces)
                 if piece[:1] in set("0123456789")
                 and before + piece[0] not in told
-                and before + piece[0] not in lettered
+                and piece[0] not in lettered.get(before, ())
             )
         return frozenset()
 
+    twice = set(re.findall(rf"({LETTERS}+)\s+(?=\1\b)", text.lower()))
+
     @cache
-    def doubled(part: str) -> frozenset[int]:
-        """The word that is being ended once more, or four and more of its letters."""
-        if not part or f"{part} {part}" in text.lower():
-            return frozenset()
-        return frozenset(
-            token
-            for token, piece in enumerate(pieces)
-            if re.fullmatch(f" {LETTERS}+", piece)
-            and part.startswith(piece[1:])
-            and (piece[1:] == part or len(piece) > 4)
-        )
+    def doubled(tail: str, begun: bool) -> frozenset[int]:
+        """What writes a word once more behind itself, or four and more of its letters, and no
+        longer word of the text; or what ends such a longer one too soon. Of a word that is begun, or
+        of one that the piece begins."""
+        found = set()
+        for token, piece in enumerate(pieces):
+            for pair in re.finditer(rf"({LETTERS}+) (?=({LETTERS}+)(.?))", tail + piece, re.DOTALL):
+                first, second, behind = pair.groups()
+                if (pair.start(2) < len(tail)) != begun:
+                    continue
+                if first in twice or (pair.end(2) <= len(tail) and second != first):
+                    continue  # the text does so, or it was written before
+                longer = [word for word in own if word != first]
+                if second == first:
+                    wrong = not (not behind and any(word.startswith(second) for word in longer))
+                elif first.startswith(second):
+                    others = sum(word.startswith(second) and word != first for word in known)
+                    most = len(second) > 3 or not others
+                    wrong = most and not any(word.startswith(second) for word in longer)
+                else:  # it went on from the whole of the word
+                    grown = begun and second.startswith(first) and tail.endswith(f"{first} {first}")
+                    wrong = grown and not any(word.startswith(second) for word in longer)
+                if wrong:
+                    found.add(token)
+        return frozenset(found)
 
     parts = {token for token in ids if "\ufffd" in shown[token]}  # of a character
-    pairs = set(zip([None, *prompt], prompt))
 
     @cache
-    def halved(last: int | None) -> frozenset[int]:
-        """What the text does not write behind a part of a character, or begins none with."""
-        if last in parts and any(before == last for before, _ in pairs):
-            return frozenset(token for token in ids if (last, token) not in pairs)
-        begun = {token for before, token in pairs if before not in parts}
+    def halved(last: tuple[int, ...]) -> frozenset[int]:
+        """What the text does not write behind the parts of a character, or begins none with."""
+        for context in (last[start:] for start in range(len(last))):
+            size = len(context)
+            follow = [
+                (prompt[at + size : at + size + 1] or [None])[0]
+                for at in range(len(prompt))
+                if tuple(prompt[at : at + size]) == context
+            ]
+            if follow:
+                return frozenset(ids - set(follow))
+        begun = {token for before, token in zip([None, *prompt], prompt) if before not in parts}
         return frozenset(parts - begun)
+
+    def at_end(tokens: list[int]) -> tuple[int, ...]:
+        size = 0
+        while size < 4 and size < len(tokens) and tokens[-1 - size] in parts:
+            size += 1
+        return tuple(tokens[len(tokens) - size :])
 
     def allowed(_: int, tokens: Any) -> list[int]:
         whole = tokenizer.decode(tokens, skip_special_tokens=True)
         written = whole.lower()
         part = re.split(r"[\W\d_]", written)[-1]
-        last = tokens[-1].item() if len(tokens) else None
-        wrong = [bent(part), untold(written[-12:]), sided(part), halved(last)]
-        wrong += [glued(written[-1:]), doubled(part)]
+        wrong = [bent(part), sided(part), halved(at_end(tokens.tolist()))]
+        tail = re.search(rf"(?:{LETTERS}+ )?{LETTERS}*\Z", written)[0]
+        wrong += [glued(written[-1:]), doubled(tail, True), doubled(tail, False)]
+        # of numbers the whole text says what the next point of a list is
+        begins = re.search(r"(?:\A|[\n.:]) *([0-9]*[.,]?[0-9]* *)?\Z", written)
+        wrong += [untold(written if begins else written[-12:])]
         if whole[-1:].islower():
             wrong.append(capitals)
         faults = [sum(token in one for one in wrong) for token in sorted(ids)]

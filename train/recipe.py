@@ -204,6 +204,7 @@ class Reward:
     # the scores together could earn
     silence: float | None = None
     turned: float = 0.0  # taken off for what a conversation affirms or denies, told otherwise
+    awkward: float = 0.0  # taken off for sentences that no clinician would write so
 
 
 @dataclass(frozen=True)

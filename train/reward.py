@@ -15,6 +15,7 @@ from eval import faults
 from eval.clinical import focus_kept, focus_words, function_stems
 from eval.rouge import f_measure, sentence_lines, tokenize
 from summarizer.findings import tells_abnormality
+from train.awkward import awkward
 from train.denials import turned
 from train.recipe import Reward
 from train.selection import ROUGE
@@ -43,7 +44,8 @@ class Judge:
         text names count with the recipe's shares; the share of the text's words that stand neither
         in the target nor in the input, function words aside, is taken off, and so are the share
         that is put together (`scattered`), that of what a conversation says otherwise
-        (train.denials) and each of the faults of a side, a denial, a number or a repetition
+        (train.denials), that of its sentences that no clinician would write so (train.awkward) and
+        each of the faults of a side, a denial, a number or a repetition
         (eval.faults); and a report told as normal or abnormal as the target tells it earns `told`.
         Where the target is empty, silence earns what the parts together could, or `silence`, and
         every text nothing.
@@ -72,6 +74,8 @@ class Judge:
             total -= reward.faults * len(found & _UNSEEN)
         if reward.turned:
             total -= reward.turned * turned(text, source)
+        if reward.awkward:
+            total -= reward.awkward * awkward(text, source)
         if reward.told and self._reports:
             total += reward.told * (tells_abnormality(text) == tells_abnormality(target))
         return total

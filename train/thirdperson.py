@@ -37,13 +37,13 @@ _IRREGULAR_PAST = {
     "become": "became", "stop": "stopped", "pass": "passed",
 }  # fmt: skip
 _IN_ED = frozenset("need feed bleed proceed exceed succeed".split())  # no past tenses
-_ADVERBS = frozenset(
+ADVERBS = frozenset(
     "usually also still always never often sometimes just really only normally generally mostly "
     "recently currently now even probably actually typically rarely occasionally then finally "
     "simply already almost definitely barely hardly mainly kind sort both all certainly frequently "
     "constantly basically honestly suddenly first ever".split()
 )
-_BASE_VERBS = (
+BASE_VERBS = (
     "get take go feel have lose stop stand sit eat drink come see start try keep do make need want "
     "use sleep wake walk run wear live work exercise cook check watch put give cough sneeze sweat "
     "itch throw hurt ache bring call think know look lie move bend lift breathe swallow notice miss "
@@ -51,7 +51,7 @@ _BASE_VERBS = (
 )
 _FURTHER_VERB = re.compile(
     r"(?<= )(and|or|but|then) ((?:still|then|also|just|never|always|usually|sometimes) )?"
-    rf"({_BASE_VERBS.replace(' ', '|')})\b(?!')"
+    rf"({BASE_VERBS.replace(' ', '|')})\b(?!')"
 )
 _LONG_FORMS = [
     (re.compile(pattern, re.IGNORECASE), words)
@@ -201,7 +201,7 @@ def _conjugated(rest: str) -> str:
     words = rest.split(" ")
     for place, word in enumerate(words[:4]):
         verb = word.rstrip(",.;")
-        if verb.lower() in _ADVERBS and place + 1 < len(words):
+        if verb.lower() in ADVERBS and place + 1 < len(words):
             continue
         if not re.fullmatch(r"[a-z']+", verb.lower()):
             return rest

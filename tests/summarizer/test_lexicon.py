@@ -1,11 +1,13 @@
 """Decoding held to real words: what may follow an unfinished one, and what a text adds."""
 
 import json
+import random
 import re
 import shutil
 
 import pytest
 import torch
+from plain_settings import real_words
 from tiny_t5 import TEXTS, make_adapter
 
 from summarizer.backbone import ROOT, ModelError, load_backbone, read_lexicon
@@ -163,8 +165,8 @@ def test_the_base_and_an_adapter_write_words_and_numbers_of_the_text_alone(task)
                 known = lexicon | words_of(pair.prompt)
                 bent[held] += len(words_of(column.text) - known)
                 whole = re.sub(r"[0-9][0-9.]*\Z", "", column.text)
-                point = r"(?m)(^|[\n:;]|(?<![0-9])\.|\. ) *[0-9]{1,2}(?=[.)](?![0-9]))"
-                numbers = re.findall(r"[0-9]+(?:\.[0-9]+)*", re.sub(point, r"\1", whole))
+                point = r"(?m)(^|[\n:]|(?<![0-9])\.|\. ) *[0-9]{1,2}(?=[.)](?![0-9]))"
+                numbers = re.findall(r"[0-9]+(?:[.,][0-9]+)*", re.sub(point, r"\1", whole))
                 untold[held] += sum(one not in said for one in numbers)
             assert place >= 0
     assert bent[True] == untold[True] == 0
@@ -179,7 +181,11 @@ CHARACTERS = Lexicon(["mg", "be"], BYTES)
 
 
 def following(last, *prompt):
-    scores = WordsOnly(CHARACTERS, [prompt])(torch.tensor([[last]]), torch.zeros(1, len(BYTES)))
+    return written_behind((last,), prompt)
+
+
+def written_behind(tokens, prompt):
+    scores = WordsOnly(CHARACTERS, [prompt])(torch.tensor([tokens]), torch.zeros(1, len(BYTES)))
     return {at for at, value in enumerate(scores[0].tolist()) if value == 0}
 
 
@@ -192,6 +198,8 @@ def test_a_character_of_several_tokens_is_written_as_the_text_has_it():
     assert following(2) == {0, 1, 5, 6}, "it has left the text already"
     assert following(2, 2, 3, 6, 2, 4, 5) == {3, 4}
     assert following(3, 2, 3, 2, 4) == {2}, "two of them, one behind the other"
+    assert written_behind((7, 2), (2, 3, 1, 7, 2, 4)) == {4}, "no end of the other one"
+    assert written_behind((2, 7, 2), (2, 3, 1, 7, 2, 4)) == {4}
 
 
 @pytest.mark.parametrize("sign", ["≥", "µ", "½", "中文", "👍"])
@@ -227,15 +235,23 @@ def banned(before, text):
     [
         (".", "soft belly.", {"p", "m", "ft", "a", "m, s"}),
         (".", "at 5 p.m.", {"p", "ft", "a", "m, s"}),
+        (".", "at 5 pm", {"p", "ft", "a", "m, s"}),
         (",", "at 5 p.m.", {"p", "m", "ft", "a", "m, s"}),
         ("a", "a hundred and two", {"1", "12", "4-l"}),
         ("a", "your a one c is high", {"4-l"}),
         ("a", "that is a one time thing", {"1", "12", "4-l"}),
         ("l", "at l4-l5", {"1", "12"}),
+        ("l", "at l4-12", set()),
+        ("l", "at l four through six", {"1", "12"}),
+        ("b", "vitamin b-12, it's 4 cm", {"4-l"}),
+        ("s", "it's 4 cm", {"1", "12", "4-l"}),
+        ("a", "a 12 cm mass, an a1", {"4-l"}),
+        ("a", "a 12 cm mass", {"1", "12", "4-l"}),
         ("b", "vitamin b twelve", {"4-l"}),
         ("t", "at two", {"1", "12", "4-l"}),
         ("-", "l4-l5", set()),
-        ("1", "soft", set()),
+        ("1", "soft", {"p", "m", "ft", "a", "m, s"}),
+        ("1", "about 5ft tall", {"p", "m", "a", "m, s"}),
         ("(", "soft", set()),
         (" ", "soft", set()),
         ("", "soft", set()),
@@ -260,14 +276,40 @@ def test_no_word_stands_twice_in_a_row_that_does_not_in_the_text():
         "-has",
     ]
     twice = Lexicon(["has", "have", "abdominal", "had"], pieces)
-    assert {pieces[at] for at in twice.again("has")} == {" has", " Has"}
-    assert {pieces[at] for at in twice.again("abdominal")} == {" abdom", " abdominal"}
-    assert twice.again("") == [] and twice.again("hav") == []
+    assert {pieces[at] for at in twice.again("has", None, ())} == {" has", " Has"}
+    assert {pieces[at] for at in twice.again("abdominal", None, ())} == {" abdom", " abdominal"}
+    assert twice.again("hav", None, ()) == [] and twice.again("has", "ha", ()) == []
+    assert {pieces[at] for at in twice.again("abdominal", "abdom", ())} == {"inal"}
+    assert twice.again("abdominal", None, {"abdominally"}) == [], "it can be the longer one"
+    assert {pieces[at] for at in twice.again("abdom", "abdom", {"abdominal"})} == {*pieces} - {
+        "inal"
+    }, "and then it has to be"
     prompts = [[pieces.index(" had"), pieces.index(" had")], [pieces.index(" had")]]
     written = torch.tensor([[pieces.index(" had")]] * 2)
     scores = WordsOnly(twice, prompts)(written, torch.zeros(2, len(pieces)))
     assert scores[:, pieces.index(" had")].tolist() == [0, -PENALTY]
     assert scores[:, pieces.index(" has")].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "free"),
+    [
+        ("the cord", "the the", set()),
+        ("the thecal sac", "the the", {"cal"}),  # and no end of the word
+        ("the the cord", "the the", {"cal", " the", " cord", "."}),
+        ("breathe the cord", "the the", set()),  # inside a longer word it is not doubled
+        ("the thecal sac", "the thecal", {" the", " cord", "."}),
+        ("the cord", "cord the", {"cal", " cord", "."}),
+    ],
+)
+def test_a_longer_word_of_the_text_may_begin_as_the_one_before(text, written, free):
+    pieces = ["", " the", "cal", " cord", "."]
+    lexicon = Lexicon(["the", "cord", "thecal"], [*pieces, f" {text}"])
+    tokens = [pieces.index(piece) for piece in re.findall(r" (?:the|cord)|cal", f" {written}")]
+    scores = WordsOnly(lexicon, [[len(pieces)]])(
+        torch.tensor([tokens]), torch.zeros(1, len(pieces) + 1)
+    )[0]
+    assert {pieces[at] for at in range(1, len(pieces)) if scores[at] == 0} == free
 
 
 def test_a_row_has_what_its_own_text_glues():
@@ -304,18 +346,33 @@ def test_a_lexicon_that_is_no_text_is_told(tiny, tmp_path):
 
 # --- numbers --------------------------------------------------------------------------------------
 
-FIGURES = [*"0123456789", " 1", " 2", " 7", ".", " mg", "\n", "", "12", "3 4", ")", " x2", ".)"]
+FIGURES = [
+    *"0123456789",
+    " 1",
+    " 2",
+    " 7",
+    ".",
+    ",",
+    " mg",
+    "\n",
+    "",
+    "12",
+    "3 4",
+    ")",
+    " x2",
+    ".)",
+]
 NUMBERS = Lexicon(["mg", "x"], FIGURES)
 
 
-def fitting(part, point, numbers):
-    mask = NUMBERS.allowed_numbers(part, point, numbers)
+def fitting(part, points, numbers, behind=()):
+    mask = NUMBERS.allowed_numbers(part, points, behind if part else points, numbers)
     return {FIGURES[at] for at, fits in enumerate(mask) if fits}
 
 
 def test_a_number_grows_only_into_one_that_the_text_says():
     text = {"12", "250"}
-    assert fitting("", False, text) == {
+    assert fitting("", (), text) == {
         "1",
         "2",
         " 1",
@@ -323,58 +380,103 @@ def test_a_number_grows_only_into_one_that_the_text_says():
         "12",
         " x2",
         ".",
+        ",",
         " mg",
         "\n",
         "",
         ")",
         ".)",
     }
-    assert fitting("1", False, text) == {"2"}  # one alone is not said: it cannot end
-    assert {".", " mg", ""} <= fitting("12", False, text)
-    assert not set("0123456789") & fitting("12", False, text)
-    assert "3 4" not in fitting("", False, {"3"}) and "3 4" in fitting("", False, {"3", "4"})
-    assert fitting("", False, set()) == {".", " mg", "\n", "", ")", ".)"}
+    assert fitting("1", (), text) == {"2"}  # one alone is not said: it cannot end
+    assert {".", " mg", ""} <= fitting("12", (), text)
+    assert not set("0123456789") & fitting("12", (), text)
+    assert "3 4" not in fitting("", (), {"3"}) and "3 4" in fitting("", (), {"3", "4"})
+    assert fitting("", (), set()) == {".", ",", " mg", "\n", "", ")", ".)"}
 
 
 def test_a_decimal_is_one_number():
     text = {"4.6", "3.8", "12"}
-    assert fitting("4", False, text) == {"."}  # 4 is not said
-    assert fitting("4.", False, text) == {"6"}
-    assert fitting("3.", False, text) == {"8"}, "not what stands behind another's point"
-    ended = set(FIGURES) - {*"0123456789", "12", "3 4", " x2"}
-    assert fitting("12.", False, text) == ended, "a sentence may end with a number"
-    assert {".", " mg", ")", ".)"} <= fitting("4.6", False, text)
-    assert not {*"0123456789"} & fitting("4.6", False, text)
-    assert not {*"0123456789"} & fitting("2.", True, text), "a list's point has no decimals"
-    assert {" mg", " 1", "\n"} <= fitting("2.", True, text)
-    assert {"5", "."} <= fitting("2", True, {"2.5"}) and "5" in fitting("2.", True, {"2.5"})
-    assert fitting("03.0", False, {"03.04.2021"}) == {"4"}
+    assert fitting("4", (), text) == {"."}  # 4 is not said
+    assert fitting("4.", (), text) == {"6"}
+    assert fitting("3.", (), text) == {"8"}, "not what stands behind another's point"
+    ended = set(FIGURES) - {*"0123456789", "12", "3 4", " x2", " 2", " 7"}
+    assert fitting("12.", (), text) == ended, "a sentence may end with a number"
+    assert {".", " mg", ")", ".)"} <= fitting("4.6", (), text)
+    assert not {*"0123456789"} & fitting("4.6", (), text)
+    assert not {*"0123456789"} & fitting("2.", {"2"}, text), "a list's point has no decimals"
+    assert {" mg", "\n"} <= fitting("2.", {"2"}, text) and " 7" not in fitting("2.", {"2"}, text)
+    assert " 7" in fitting("2.", {"2"}, text, behind={"1", "7"})
+    assert "." in fitting("2", {"1", "2"}, {"2.5"}) and "5" in fitting("2.", {"2"}, {"2.5"})
+    assert fitting("03.0", (), {"03.04.2021"}) == {"4"}
+
+
+def test_thousands_belong_to_their_number():
+    text = {"1,200", "1200"}
+    assert fitting("1", (), text) == {"2", ","}
+    assert fitting("1,", (), text) == {"2"}
+    assert {",", ".", " mg"} <= fitting("1,200", (), text)
+    assert "2" not in fitting("2,", (), {"2", "500", "2500"}), "not what stands elsewhere"
+    assert {" mg", "\n"} <= fitting("2,", (), {"2", "500"}) and "5" not in fitting("2,", (), {"2"})
 
 
 def test_the_points_of_a_list_are_counted():
-    assert set("123456789") <= fitting("", True, set()) and "0" not in fitting("", True, set())
-    assert fitting("3", True, set()) == {*"0123456789", ".", ")", ".)"}  # "3." or "30."
-    assert fitting("4", True, set()) == {"0", ".", ")", ".)"}
-    assert fitting("3", False, set()) == set()
+    assert fitting("", {"1"}, set()) == fitting("", (), set()) | {"1", " 1"}
+    assert {"1", " 1", "3"} <= fitting("", {"1", "3"}, set())
+    assert not {"2", "4", "0", "12"} & fitting("", {"1", "3"}, set())
+    assert fitting("3", {"1", "3"}, set()) == {".", ")", ".)"}
+    assert fitting("1", {"1", "12"}, set()) == {"2", ".", ")", ".)"}
+    assert fitting("4", {"1", "3"}, set()) == set()
+    assert fitting("3", (), set()) == set()
 
 
 @pytest.mark.parametrize(
-    ("text", "part", "point"),
+    ("text", "part", "points", "behind"),
     [
-        ("", "", True),
-        ("2", "2", True),
-        ("Clear lungs. 2", "2", True),
-        ("Clear lungs.\n12", "12", True),
-        ("Plan: 1", "1", True),
-        ("aged 12", "12", False),
-        ("L4-", "", False),
-        ("Clear lungs.\n2.", "2.", True),
-        ("measures 4.", "4.", False),
-        ("measures 4.6", "4.6", False),
-        ("on 03.04.20", "03.04.20", False),
-        ("ends. ", "", True),
-        ("4..", "", True),
+        ("", "", "1", "1"),
+        ("2", "2", "1", ""),
+        ("1. Clear lungs. 2", "2", "12", ""),
+        ("1. Clear lungs.\n2) Normal heart.\n1", "1", "13", ""),
+        ("1. Plan: 1", "1", "1", ""),
+        ("aged 12", "12", "", ""),
+        ("L4-", "", "", ""),
+        ("Clear lungs.\n2.", "2.", "1", "13"),
+        ("1. It measures 4.", "4.", "", "12"),
+        ("measures 4.6", "4.6", "", ""),
+        ("on 03.04.20", "03.04.20", "", ""),
+        ("It ends at 8.4. ", "", "1", "1"),
+        ("Takes 1,2", "1,2", "", ""),
+        ("4..", "", "15", "15"),
     ],
 )
-def test_where_a_point_of_a_list_may_begin(text, part, point):
-    assert open_number(text) == (part, point)
+def test_where_a_point_of_a_list_may_begin(text, part, points, behind):
+    assert open_number(text) == (part, set(points), set(behind))
+
+
+# --- the whole of it ------------------------------------------------------------------------------
+
+NUMBERED = """\
+Doctor: So your L4-5 disc, and C five six, and the thecal sac. Blood pressure one ten over seventy
+at ten pm. Patient: I take 1,200 mg, no nocturia, ≥ 5 mg or ≤ 4.6 cm. Doctor: B twelve of 2.5, A one
+C of eight point four. In the eighties, 5mg on June fifteenth. The the cough. µ 3.
+1. Metformin. 2. Aspirin."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_any_place_the_plain_check_lets_the_same_tokens_pass(seed):
+    """Behind what is drawn from what is allowed, the text's own tokens first, with slips."""
+    backbone = load_backbone(str(ROOT / "models/base"), "cpu")
+    tokenizer = backbone.tokenizer
+    prompt = tokenizer(NUMBERED)["input_ids"]
+    plain, only = real_words(tokenizer, prompt), WordsOnly(backbone.lexicon, [prompt])
+    draw = random.Random(seed)
+    shown = set(range(len(tokenizer))) - {*tokenizer.all_special_ids}
+    shown -= {token for token in shown if "extra_id" in tokenizer.decode([token])}
+    tokens = [0]
+    for _ in range(30):
+        scores = only(torch.tensor([tokens]), torch.zeros(1, len(tokenizer)))[0].tolist()
+        ours = {token for token in shown if scores[token] == max(scores)}
+        assert ours == shown & {*plain(0, torch.tensor(tokens))}, tokenizer.decode(tokens)
+        own = sorted(ours & {*prompt})
+        tokens.append(draw.choice(own if own and draw.random() < 0.7 else sorted(ours)))
+        if draw.random() < 0.1:
+            tokens.append(draw.choice([tokens[-1], draw.choice(sorted(shown))]))

@@ -153,6 +153,21 @@ def test_the_lists_of_several_windows_are_numbered_on():
     assert joined(["1. Ice.", "1. Rest.\n2. Ice."]) == "1. Ice.\n2. Rest."
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("since age 9, 26 years.", "Since age 9, 26 years."),
+        ("2. metformin twice a day.", "2. Metformin twice a day."),
+        ("a fall", "A fall"),
+        ("chest pain", "Chest pain"),
+        *((same, same) for same in ("pH is 7.4.", "p.m. doses", "x2 daily", "5 mg", "No.", "mmHg")),
+    ],
+)
+def test_a_line_begins_with_a_capital(line, shown):
+    assert joined(["Cough.", line]) == f"Cough.\n{shown}"
+    assert joined([line]) == line, "one text is left as it is"
+
+
 def test_texts_without_headings_are_lines_and_one_text_is_left_as_it_is():
     assert joined(["He coughs.", "He smokes.", "he coughs"]) == "He coughs.\nHe smokes."
     assert joined(["  a\n\n\nb  "]) == "  a\n\n\nb  "
