@@ -435,6 +435,7 @@ unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
 stops, ordinals = {{*".,;:?!)0123456789"}}, {{"st", "nd", "rd", "th"}}
 halves = {{i for i, p in enumerate(pieces) if "\\ufffd" in p}} - {{*tokens["input_ids"][0].tolist()}}
+halves |= {{i for i, p in enumerate(pieces) if "%" in p and not re.search("%|per ?cent", low)}}
 doubled = {{*re.findall(r"\\b([^\\W\\d_]+)\\s+(?=\\1\\b)", low)}}
 
 

@@ -10,9 +10,10 @@ size that nobody has told is made up. So is "left" or "right" of a text that doe
 
 A word is a run of letters; inside one no capital follows a small letter, but for tokens of the text
 ("mmHg"). Marks and spaces are free, but for a mark of several tokens ("≥"), which is written as the
-text has it: a part of it is no character. Without a space between them a word comes behind a full
-stop or a figure, and a figure behind a letter, only as they do in the text ("p.m.", "5mg", "L4"); and no word stands
-twice in a row ("has has") that does not there.
+text has it: a part of it is no character; and "%" is written where the text says it. Without a
+space between them a word comes behind a full stop or a figure, and a figure behind a letter, only as
+they do in the text ("p.m.", "5mg", "L4"); and no word stands twice in a row ("has has") that does
+not there.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _DECADE = re.compile(r"\b(?:twen|thir|for|fif|six|seven|eigh|nine)ties\b")  # "t
 # Figures and the marks between them, then what is none of them.
 _NUMBER = re.compile(r"([0-9]*(?:[.,][0-9]+)*)(.*)", re.DOTALL)
 _DOUBLED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)\s+(?=\1(?![^\W\d_]))")
+_PERCENT = re.compile(r"%|\bper ?cent")
 _LAST_WORDS = re.compile(r"([^\W\d_]+)(?: ([^\W\d_]*))?\Z")
 _POINT = re.compile(r"(?:\A|\n|(?<![0-9])\.|\. ) *([0-9]{1,2})[.)](?![0-9])")  # of a list: "2."
 _LAST = "\U0010ffff"
@@ -86,6 +88,7 @@ class Lexicon:
         self._point: list[int] = []  # what stands behind the number of a list's point
         self._marks: list[tuple[int, str]] = []  # what stands between a number's parts
         self._parts: set[int] = set()  # of a character's bytes
+        self.percent: list[int] = []  # tokens with the sign
         self._headed: list[int] = []  # begins with a letter
         self._spaced: dict[str, list[int]] = defaultdict(list)  # a space, then letters alone
         for token, piece in enumerate(pieces):
@@ -101,6 +104,8 @@ class Lexicon:
                 self._spaced[last].append(token)
             whole = bool(head) and head.end() == len(text)  # type: ignore[union-attr]
             self._pieces.append(text)
+            if "%" in text:
+                self.percent.append(token)
             self._small_end.append((piece or "")[-1:].islower())
             self._capital.append(whole and piece != text)
             if re.search("[0-9]", text):
@@ -531,6 +536,8 @@ class _Row:
         wrong[known] += ~self._fitting[number]
         wrong[known] += ~self._parts[parts]
         wrong[known] += self._glued[before]
+        if not _PERCENT.search(self._text):
+            wrong[lexicon.percent] += 1
         if small:
             wrong[known] += self._capitals
         # Else it has left the lexicon already: there is nothing to keep to.

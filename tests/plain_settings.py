@@ -288,6 +288,8 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         wrong = [bent(part), sided(part), halved(at_end(tokens.tolist()))]
         tail = re.search(rf"(?:{LETTERS}+ )?{LETTERS}*\Z", written)[0]
         wrong += [glued(written[-1:]), doubled(tail, True), doubled(tail, False)]
+        if "%" not in text and not re.search(r"\bper ?cent", text.lower()):
+            wrong += [frozenset(token for token in ids if "%" in pieces[token])]
         # of numbers the whole text says what the next point of a list is
         begins = re.search(r"(?:\A|[\n.:]) *([0-9]*[.,]?[0-9]* *)?\Z", written)
         wrong += [untold(written if begins else written[-12:])]

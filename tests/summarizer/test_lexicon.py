@@ -312,6 +312,18 @@ def test_a_longer_word_of_the_text_may_begin_as_the_one_before(text, written, fr
     assert {pieces[at] for at in range(1, len(pieces)) if scores[at] == 0} == free
 
 
+@pytest.mark.parametrize(
+    ("text", "free"),
+    [("5% of it", True), ("five percent", True), ("5 per cent", True), ("86 over 50", False)],
+)
+def test_a_share_is_told_where_the_text_tells_one(text, free):
+    pieces = ["", "%", " of", "%, "]
+    lexicon = Lexicon(["of"], [*pieces, text])
+    words = WordsOnly(lexicon, [[len(pieces)]])
+    scores = words(torch.tensor([[2]]), torch.zeros(1, len(pieces) + 1))
+    assert [value == 0 for value in scores[0, [1, 3]].tolist()] == [free, free]
+
+
 def test_a_row_has_what_its_own_text_glues():
     prompts = [[GLUED.index(piece) for piece in ("p", ".", "m")], [GLUED.index(" ft")]]
     scores = WordsOnly(LOOSE, prompts)(torch.tensor([[8], [8]]), torch.zeros(2, len(GLUED)))
