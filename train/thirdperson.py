@@ -43,7 +43,7 @@ ADVERBS = frozenset(
     "simply already almost definitely barely hardly mainly kind sort both all certainly frequently "
     "constantly basically honestly suddenly first ever".split()
 )
-BASE_VERBS = (
+_BASE_VERBS = (
     "get take go feel have lose stop stand sit eat drink come see start try keep do make need want "
     "use sleep wake walk run wear live work exercise cook check watch put give cough sneeze sweat "
     "itch throw hurt ache bring call think know look lie move bend lift breathe swallow notice miss "
@@ -51,7 +51,7 @@ BASE_VERBS = (
 )
 _FURTHER_VERB = re.compile(
     r"(?<= )(and|or|but|then) ((?:still|then|also|just|never|always|usually|sometimes) )?"
-    rf"({BASE_VERBS.replace(' ', '|')})\b(?!')"
+    rf"({_BASE_VERBS.replace(' ', '|')})\b(?!')"
 )
 _LONG_FORMS = [
     (re.compile(pattern, re.IGNORECASE), words)
