@@ -310,7 +310,7 @@ def generate_arguments(
         "max_new_tokens": decoding.max_new_tokens,
         "do_sample": False,
     }
-    if decoding.no_repeat_ngram_size:
+    if decoding.no_repeat_ngram_size and not decoding.lexicon:
         arguments["no_repeat_ngram_size"] = decoding.no_repeat_ngram_size
     if decoding.min_new_tokens:
         arguments["min_new_tokens"] = decoding.min_new_tokens
@@ -324,7 +324,7 @@ def generate_arguments(
     if decoding.lexicon:
         if lexicon is None:
             raise ModelError("A lexicon is asked for, and the base model has none.")
-        processors.append(WordsOnly(lexicon, prompts))
+        processors.append(WordsOnly(lexicon, prompts, decoding.no_repeat_ngram_size))
     if decoding.flag:  # last, for it may leave one token
         if token_ids(tokenizer) is None:
             raise ModelError("A flag is asked for, and the base model has no token for it.")

@@ -402,7 +402,9 @@ def _allowed(decoding: Mapping[str, Any], base: str, pin: str) -> str:
     words, flag = decoding.get("lexicon"), decoding.get("flag")
     if not words and not flag:
         return ""
-    lines = _REAL_WORDS.format(base=base, pin=pin, file=LEXICON) if words else "import re\n\n"
+    ban = decoding.get("no_repeat_ngram_size") or 0
+    real = _REAL_WORDS.format(base=base, pin=pin, file=LEXICON, ban=ban)
+    lines = real if words else "import re\n\n"
     if flag:
         lines += _FINDINGS_FIRST.format(
             denials=" ".join(sorted(DENIALS)),
@@ -439,6 +441,12 @@ halves |= {{i for i, p in enumerate(pieces) if "%" in p and not re.search("%|per
 doubled = {{*re.findall(r"\\b([^\\W\\d_]+)\\s+(?=\\1\\b)", low)}}
 
 
+def repeated_by(ids, n={ban}):  # the tokens with which n tokens in a row would be there twice
+    tail = ids[len(ids) - n + 1 :]
+    places = range(len(ids) - n + 1) if n else ()
+    return {{ids[k + n - 1] for k in places if ids[k : k + n - 1] == tail}}
+
+
 def points_of(before):  # what a number may be here that counts the points of a list
     begins = before.rstrip(" ")[-1:]
     told = re.findall(r"(?:^|\\n|(?<!\\d)\\.|\\. ) *(\\d+)[.)](?!\\d)", before)
@@ -452,11 +460,15 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
     number = re.search(r"(\\d[\\d.,]*)?$", written)[0]
     whole, points = number.rstrip(".,"), points_of(written[: len(written) - len(number)])
     ended = not number or whole in numbers or (whole in points and number == whole + ".")
+    repeated = repeated_by(ids.tolist())
     ends = written[-1:].lower()  # no word comes right behind a stop, no figure behind a letter,
     fit = []  # but as in the text
     for i, piece in enumerate(pieces):
         behind = heads[i] if ends in stops else piece[: ends.isalpha() and piece[:1].isdigit()]
         goes_on = piece and piece == heads[i]
+        ended_by = piece.isdigit() or (number[-1:].isdigit() and piece in (".", ","))
+        if i in repeated and not (part and goes_on) and not (number and ended_by):
+            continue
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
         if piece.strip().isdigit():  # a space begins a new number
             grown, listed = number + piece, points
@@ -478,7 +490,7 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
             told = told and goes_on and any(w.startswith(now) for w in own)
         if real and told and not (written[-1:].islower() and i in capitals):
             fit.append(i)
-    return fit or list(range(len(pieces)))
+    return fit or [i for i in range(len(pieces)) if i not in repeated]
 
 
 """
@@ -527,6 +539,7 @@ def _generate_arguments(decoding: Mapping[str, Any]) -> str:
         for key in ("max_new_tokens", *neutral)
         if key in arguments
         and arguments[key] != neutral.get(key)
+        and (key != "no_repeat_ngram_size" or not arguments.get("lexicon"))
         and (beams or key != "length_penalty")
     ]
     if arguments.get("end_bias") or arguments.get("copy_bias"):

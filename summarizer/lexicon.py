@@ -272,6 +272,16 @@ class Lexicon:
             for token in table.get(before[len(written) : end], ())
         ]
 
+    def carries_on(self, text: str, token: int) -> bool:
+        """Whether a token carries on the word or the number that a text ends with."""
+        if token >= self._size:
+            return False
+        if text[-1:].isdecimal():
+            return self._pieces[token].isdecimal() or self._pieces[token] in (".", ",")
+        if re.search("[0-9][.,]\\Z", text):
+            return self._pieces[token].isdecimal()
+        return text[-1:].isalpha() and self._ends_with[token] is None
+
     def is_part(self, token: int) -> bool:
         """Whether a token is part of a character's bytes and no text by itself."""
         return token in self._parts
@@ -443,12 +453,17 @@ def pieces_of(tokenizer: Any) -> list[str | None]:
 class WordsOnly:
     """A logits processor for transformers' `generate`: real words, the text's numbers and sides."""
 
-    def __init__(self, lexicon: Lexicon, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, lexicon: Lexicon, prompts: Sequence[Sequence[int]], no_repeat_ngram_size: int = 0
+    ) -> None:
         """
         Args:
             prompts: token ids of the rows, without padding, in the order of the batch: their words
                 may be written as well, and their numbers and sides alone.
+            no_repeat_ngram_size: no n-gram of this size is written twice, but for what carries on a
+                word or a number: without its last part it would be another; 0 is off.
         """
+        self._lexicon, self._ban = lexicon, no_repeat_ngram_size
         self._rows = [_Row(lexicon, prompt) for prompt in prompts]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
@@ -457,12 +472,24 @@ class WordsOnly:
         """
         import torch
 
-        beams = len(scores) // len(self._rows)
+        beams, written = len(scores) // len(self._rows), input_ids.tolist()
         broken = [
             self._rows[place // beams].rules_broken(tokens, scores.shape[1])
-            for place, tokens in enumerate(input_ids.tolist())
+            for place, tokens in enumerate(written)
         ]
-        return scores - PENALTY * torch.stack(broken).to(scores.device)
+        scores = scores - PENALTY * torch.stack(broken).to(scores.device)
+        for place, tokens in enumerate(written if self._ban else ()):
+            scores[place, self._repeating(tokens)] = -torch.inf
+        return scores
+
+    def _repeating(self, tokens: Sequence[int]) -> list[int]:
+        """The tokens with which an n-gram would stand there twice."""
+        size = self._ban - 1
+        tail, text = tokens[len(tokens) - size :], self._lexicon.text_of(tokens[-_LONGEST:])
+        found = {
+            tokens[at + size] for at in range(len(tokens) - size) if tokens[at : at + size] == tail
+        }
+        return [token for token in found if not self._lexicon.carries_on(text, token)]
 
 
 class _Row:

@@ -30,7 +30,8 @@ def plain_settings(
         pairs = {pair for pair in zip(ids, ids[1:], strict=False) if pair[1] not in ends}
         bias += [[list(pair), copy] for pair in sorted(pairs)]
     if settings.pop("lexicon", False):
-        settings["prefix_allowed_tokens_fn"] = real_words(tokenizer, ids)
+        ban = settings.pop("no_repeat_ngram_size", 0)
+        settings["prefix_allowed_tokens_fn"] = real_words(tokenizer, ids, ban)
     if settings.pop("flag", False):
         others = settings.get("prefix_allowed_tokens_fn")
         settings["prefix_allowed_tokens_fn"] = findings_first(tokenizer, others)
@@ -93,7 +94,7 @@ def beginnings(words: Collection[str]) -> set[str]:
     return {word[:end] for word in words for end in range(len(word) + 1)}
 
 
-def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[int]]:
+def real_words(tokenizer: Any, prompt: list[int], ban: int = 0) -> Callable[[int, Any], list[int]]:
     """What transformers' `prefix_allowed_tokens_fn` takes: real words, the text's numbers and sides.
 
     It goes through the whole vocabulary at every step: slow, and plain to see.
@@ -281,6 +282,16 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
             size += 1
         return tuple(tokens[len(tokens) - size :])
 
+    def repeated(tokens: list[int], written: str) -> set[int]:
+        """What would be there twice with what stands before it, but for the rest of a word or of a
+        number."""
+        grams = [tuple(tokens[at : at + ban]) for at in range(len(tokens) - ban + 1)]
+        found = {gram[-1] for gram in grams if gram[:-1] == tuple(tokens[len(tokens) - ban + 1 :])}
+        rest = rf"{LETTERS}+" if re.search(rf"{LETTERS}\Z", written) else None
+        rest = "[0-9.,]" if re.search(r"[0-9]\Z", written) else rest
+        rest = "[0-9]" if re.search(r"[0-9][.,]\Z", written) else rest
+        return {token for token in found if not (rest and re.fullmatch(rest, pieces[token]))}
+
     def allowed(_: int, tokens: Any) -> list[int]:
         whole = tokenizer.decode(tokens, skip_special_tokens=True)
         written = whole.lower()
@@ -295,8 +306,9 @@ def real_words(tokenizer: Any, prompt: list[int]) -> Callable[[int, Any], list[i
         wrong += [untold(written if begins else written[-12:])]
         if whole[-1:].islower():
             wrong.append(capitals)
-        faults = [sum(token in one for one in wrong) for token in sorted(ids)]
-        least = min(faults)
-        return [token for token in sorted(ids) if faults[token] == least]
+        fit = sorted(ids - (repeated(tokens.tolist(), written) if ban else set()))
+        faults = {token: sum(token in one for one in wrong) for token in fit}
+        least = min(faults.values())
+        return [token for token in fit if faults[token] == least]
 
     return allowed

@@ -464,6 +464,23 @@ def test_where_a_point_of_a_list_may_begin(text, part, points, behind):
     assert open_number(text) == (part, set(points), set(behind))
 
 
+def test_what_stands_there_is_not_repeated_but_to_end_a_word_or_a_number():
+    pieces = ["", " 2", "1", "0", ".", " was", " cal", "cium", " low"]
+    lexicon = Lexicon(["was", "calcium", "low"], [*pieces, " was 210 calcium low"])
+    texts = [" was 210. was 21", " was calcium low was cal", " low was 210 low was 2"]
+    for written in texts:
+        tokens = [pieces.index(one) for one in re.findall(r" 2|\d|\.| was| cal|cium| low", written)]
+        scores = WordsOnly(lexicon, [[len(pieces)]], 3)(
+            torch.tensor([tokens]), torch.zeros(1, len(pieces) + 1)
+        )[0]
+        assert {pieces[at] for at, one in enumerate(scores[:-1]) if one == -torch.inf} == set()
+    tokens = [pieces.index(piece) for piece in (" was", " cal", "cium", " low", " cal", "cium")]
+    only = WordsOnly(lexicon, [[len(pieces)]], 3)
+    scores = only(torch.tensor([tokens]), torch.zeros(1, len(pieces) + 1))
+    assert (scores[0] == -torch.inf).nonzero().tolist() == [[pieces.index(" low")]]
+    assert not only(torch.tensor([tokens[:4]]), torch.zeros(1, len(pieces) + 1)).isinf().any()
+
+
 # --- the whole of it ------------------------------------------------------------------------------
 
 NUMBERED = """\
@@ -475,11 +492,12 @@ C of eight point four. In the eighties, 5mg on June fifteenth. The the cough. µ
 
 @pytest.mark.parametrize("seed", range(3))
 def test_at_any_place_the_plain_check_lets_the_same_tokens_pass(seed):
-    """Behind what is drawn from what is allowed, the text's own tokens first, with slips."""
+    """Behind what is drawn from what is allowed, the text's own tokens first, with slips and with
+    what stands there already once more."""
     backbone = load_backbone(str(ROOT / "models/base"), "cpu")
     tokenizer = backbone.tokenizer
     prompt = tokenizer(NUMBERED)["input_ids"]
-    plain, only = real_words(tokenizer, prompt), WordsOnly(backbone.lexicon, [prompt])
+    plain, only = real_words(tokenizer, prompt, 4), WordsOnly(backbone.lexicon, [prompt], 4)
     draw = random.Random(seed)
     shown = set(range(len(tokenizer))) - {*tokenizer.all_special_ids}
     shown -= {token for token in shown if "extra_id" in tokenizer.decode([token])}
@@ -490,5 +508,5 @@ def test_at_any_place_the_plain_check_lets_the_same_tokens_pass(seed):
         assert ours == shown & {*plain(0, torch.tensor(tokens))}, tokenizer.decode(tokens)
         own = sorted(ours & {*prompt})
         tokens.append(draw.choice(own if own and draw.random() < 0.7 else sorted(ours)))
-        if draw.random() < 0.1:
-            tokens.append(draw.choice([tokens[-1], draw.choice(sorted(shown))]))
+        if draw.random() < 0.2:
+            tokens += draw.choice([tokens[-1:], tokens[-4:-1], [draw.choice(sorted(shown))]])
