@@ -467,7 +467,7 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
         behind = heads[i] if ends in stops else piece[: ends.isalpha() and piece[:1].isdigit()]
         goes_on = piece and piece == heads[i]
         ended_by = piece.isdigit() or (number[-1:].isdigit() and piece in (".", ","))
-        if i in repeated and not (part and goes_on) and not (number and ended_by):
+        if i in repeated and not (number and ended_by):
             continue
         real = part + heads[i] in (starts if goes_on else words) and (goes_on or tails[i] in starts)
         if piece.strip().isdigit():  # a space begins a new number

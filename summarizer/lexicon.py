@@ -273,14 +273,11 @@ class Lexicon:
         ]
 
     def carries_on(self, text: str, token: int) -> bool:
-        """Whether a token carries on the word or the number that a text ends with."""
-        if token >= self._size:
+        """Whether a token carries on the number that a text ends with."""
+        if token >= self._size or not re.search("[0-9][.,]?\\Z", text):
             return False
-        if text[-1:].isdecimal():
-            return self._pieces[token].isdecimal() or self._pieces[token] in (".", ",")
-        if re.search("[0-9][.,]\\Z", text):
-            return self._pieces[token].isdecimal()
-        return text[-1:].isalpha() and self._ends_with[token] is None
+        piece = self._pieces[token]
+        return piece.isdecimal() or (text[-1].isdecimal() and piece in (".", ","))
 
     def is_part(self, token: int) -> bool:
         """Whether a token is part of a character's bytes and no text by itself."""
@@ -461,7 +458,7 @@ class WordsOnly:
             prompts: token ids of the rows, without padding, in the order of the batch: their words
                 may be written as well, and their numbers and sides alone.
             no_repeat_ngram_size: no n-gram of this size is written twice, but for what carries on a
-                word or a number: without its last part it would be another; 0 is off.
+                number: without its last figure it would be another; 0 is off.
         """
         self._lexicon, self._ban = lexicon, no_repeat_ngram_size
         self._rows = [_Row(lexicon, prompt) for prompt in prompts]

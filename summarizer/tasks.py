@@ -28,7 +28,7 @@ class Decoding:
 
     num_beams: 1 is greedy. max_new_tokens: most tokens written. length_penalty: exponent on a
     beam's length (beams only). no_repeat_ngram_size: no n-gram of this size twice (with a
-    lexicon, but for what carries on a word or a number), 0 is off.
+    lexicon, but for what carries on a number), 0 is off.
     min_new_tokens: least tokens written, 0 is off. end_bias: added to the end mark's logit at every
     step: above 0 texts end earlier, below 0 later. copy_bias: added to the logit of each token that
     follows the last one written somewhere in the text (`summarizer.copying`). lexicon: only words of

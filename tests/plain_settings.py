@@ -283,12 +283,10 @@ def real_words(tokenizer: Any, prompt: list[int], ban: int = 0) -> Callable[[int
         return tuple(tokens[len(tokens) - size :])
 
     def repeated(tokens: list[int], written: str) -> set[int]:
-        """What would be there twice with what stands before it, but for the rest of a word or of a
-        number."""
+        """What would be there twice with what stands before it, but for the rest of a number."""
         grams = [tuple(tokens[at : at + ban]) for at in range(len(tokens) - ban + 1)]
         found = {gram[-1] for gram in grams if gram[:-1] == tuple(tokens[len(tokens) - ban + 1 :])}
-        rest = rf"{LETTERS}+" if re.search(rf"{LETTERS}\Z", written) else None
-        rest = "[0-9.,]" if re.search(r"[0-9]\Z", written) else rest
+        rest = "[0-9.,]" if re.search(r"[0-9]\Z", written) else None
         rest = "[0-9]" if re.search(r"[0-9][.,]\Z", written) else rest
         return {token for token in found if not (rest and re.fullmatch(rest, pieces[token]))}
 
