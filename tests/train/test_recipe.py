@@ -34,6 +34,7 @@ EMBEDDED = {
     "dialogue-eighth",
     "dialogue-ninth",
     "dialogue-tenth",
+    "dialogue-eleventh",
     "dialogue",
     "question-start",
     "question-second",
