@@ -477,7 +477,8 @@ def real_words(_, ids):  # the tokens that carry a word on towards a real one, o
             told = grown in figures or any(point.startswith(grown) for point in listed)
             told = told and (ended or piece[:1] != " ")
         else:
-            told = ended or number + piece in figures or (number in points and piece[:1] in (*".)",))
+            listed = number in points and piece[:1] in (".", ")")
+            told = ended or listed or number + piece in figures
         told = told and (part + heads[i] if goes_on else tails[i]) not in unsaid
         glued = not behind or ends + behind in low or (ends.isdigit() and behind in ordinals)
         told = told and glued and i not in halves
