@@ -429,13 +429,13 @@ starts = {{word[:end] for word in words for end in range(len(word) + 1)}}
 special = set(tokenizer.all_special_ids)
 pieces = ["" if i in special else tokenizer.decode(i).lower() for i in range(len(tokenizer))]
 heads = [re.match(r"[^\\W\\d_]*", piece)[0] for piece in pieces]
-tails = [re.search(r"[^\\W\\d_]*$", piece)[0] for piece in pieces]
+tails = [re.search(r"[^\\W\\d_]*\\Z", piece)[0] for piece in pieces]
 numbers = {{*re.findall(r"\\d+(?:[.,]\\d+)*", text)}}
 figures = {{number[:k] for number in numbers for k in range(1, len(number) + 1)}}
 unsaid = {{"left", "right"}} - own if not own & {{"both", "bilateral"}} else set()
 # the project reads numbers said in words and shortened sides as well: summarizer/numbers.py, sides.py
 capitals = {{i for i, p in enumerate(pieces) if p and p == heads[i] != tokenizer.decode(i)}}
-stops, ordinals = {{*".,;:?!)0123456789"}}, {{"st", "nd", "rd", "th"}}
+stops, ordinals = {{*".,;:?!)0123456789"}}, {{*"snrt", "st", "nd", "rd", "th"}}
 halves = {{i for i, p in enumerate(pieces) if "\\ufffd" in p}} - {{*tokens["input_ids"][0].tolist()}}
 halves |= {{i for i, p in enumerate(pieces) if "%" in p and not re.search("%|per ?cent", low)}}
 doubled = {{*re.findall(r"\\b([^\\W\\d_]+)\\s+(?=\\1\\b)", low)}}
@@ -456,8 +456,8 @@ def points_of(before):  # what a number may be here that counts the points of a 
 
 def real_words(_, ids):  # the tokens that carry a word on towards a real one, or follow one
     written = tokenizer.decode(ids, skip_special_tokens=True)
-    last, part = re.search(r"(?:([^\\W\\d_]+) )?([^\\W\\d_]*)$", written.lower()).groups()
-    number = re.search(r"(\\d[\\d.,]*)?$", written)[0]
+    last, part = re.search(r"(?:([^\\W\\d_]+) )?([^\\W\\d_]*)\\Z", written.lower()).groups()
+    number = re.search(r"(\\d[\\d.,]*)?\\Z", written)[0]
     whole, points = number.rstrip(".,"), points_of(written[: len(written) - len(number)])
     ended = not number or whole in numbers or (whole in points and number == whole + ".")
     repeated = repeated_by(ids.tolist())
