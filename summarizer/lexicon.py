@@ -22,10 +22,11 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from summarizer.numbers import NUMBER_WORDS, numbers_of
+from summarizer.numbers import DECADES, NUMBER_WORDS, numbers_of
 from summarizer.sides import unsaid_of
 
 FILE = "lexicon.txt"  # beside a base model's weights: a word a line, small letters, sorted
@@ -45,12 +46,12 @@ _LETTERED = re.compile(
     rf"(?<![^\W_])(?<!['’])(?:([b-hj-z])[ -]?({_FIGURE}{_MORE})|([ai])-?([0-9]+)|(a)[ -](one)[ -]c\b)"
 )
 _BEHIND_FIGURES = ("st", "nd", "rd", "th")
-_DECADE = re.compile(r"\b(?:twen|thir|for|fif|six|seven|eigh|nine)ties\b")  # "the 80s"
+_DECADE = re.compile(rf"\b(?:{'|'.join(DECADES)})\b")  # "the 80s"
 # Figures and the marks between them, then what is none of them.
 _NUMBER = re.compile(r"([0-9]*(?:[.,][0-9]+)*)(.*)", re.DOTALL)
 _DOUBLED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)\s+(?=\1(?![^\W\d_]))")
 _PERCENT = re.compile(r"%|\bper ?cent")
-_LAST_WORDS = re.compile(r"([^\W\d_]+)(?: ([^\W\d_]*))?\Z")
+_LETTERS_AT_END = re.compile(r"[^\W\d_]*\Z")
 _POINT = re.compile(r"(?:\A|\n|(?<![0-9])\.|\. ) *([0-9]{1,2})[.)](?![0-9])")  # of a list: "2."
 _LAST = "\U0010ffff"
 _MOST = 4  # letters that a word hardly shares with the next
@@ -130,6 +131,14 @@ class Lexicon:
     def read(cls, path: Path, tokenizer: Any) -> Lexicon:
         """The lexicon of a file for a tokenizer. Raises OSError, UnicodeDecodeError."""
         return cls(path.read_text(encoding="utf-8").split(), pieces_of(tokenizer))
+
+    @cached_property
+    def _headed_mask(self) -> Any:
+        import torch
+
+        mask = torch.zeros(self._size, dtype=torch.bool)
+        mask[self._headed] = True
+        return mask
 
     def __contains__(self, word: str) -> bool:
         place = bisect_left(self._words, word)
@@ -229,23 +238,24 @@ class Lexicon:
 
         mask = torch.zeros(self._size, dtype=torch.bool)
         if before in _ENDING:
-            mask[self._headed] = True
+            mask |= self._headed_mask
             words = re.findall(rf"{re.escape(before)}([^\W\d_]+)", text)
             words += ["m"] if before == "." and re.search(r"\b[ap]m\b", text) else []  # "10 pm"
             mask[list(_steps(self._letters, words))] = False
         elif before.isdecimal():
-            mask[self._headed] = True
+            mask |= self._headed_mask
             words = [*_BEHIND_FIGURES, *re.findall(r"[0-9]([^\W\d_]+)", text)]
             words += ["s"] if _DECADE.search(text) else []
             mask[list(_steps(self._letters, words))] = False
         elif before.isalpha():
-            known = set(re.findall(f"{before}([0-9])", text))
-            for found in _LETTERED.finditer(text):
-                letter, figures = (one for one in found.groups() if one)
-                if letter == before:
-                    known |= {number[0] for number in numbers_of(figures)}
-            for token, piece in self._figures:
-                mask[token] = piece[0].isdecimal() and piece[0] not in known
+            known = {*re.findall(f"{before}([0-9])", text), *_lettered(text).get(before, ())}
+            mask[
+                [
+                    token
+                    for token, piece in self._figures
+                    if piece[0].isdecimal() and piece[0] not in known
+                ]
+            ] = True
         return mask
 
     def again(self, before: str, part: str | None, own: Collection[str]) -> list[int]:
@@ -257,7 +267,6 @@ class Lexicon:
             own: a text's words. One that begins as the word does may be what is being written
                 ("the thecal sac"); then it has to be.
         """
-
         others = [word for word in own if word.startswith(before[:1]) and word != before]
         if part == before:
             rests = [word[len(before) :] for word in others if word.startswith(before)]
@@ -418,6 +427,16 @@ def points_of(before: str) -> frozenset[str]:
     return frozenset({"1"} | {str(number + 1) for number in last if before[-1:] != ":"})
 
 
+@lru_cache(maxsize=64)  # asked of a text for every letter
+def _lettered(text: str) -> dict[str, set[str]]:
+    """The first figures that may stand behind a letter, by the letter ("b twelve": 1 behind b)."""
+    known: dict[str, set[str]] = defaultdict(set)
+    for found in _LETTERED.finditer(text):
+        letter, figures = (one for one in found.groups() if one)
+        known[letter] |= {number[0] for number in numbers_of(figures)}
+    return dict(known)
+
+
 def _beginnings(numbers: Iterable[str]) -> set[str]:
     return {number[:end] for number in numbers for end in range(1, len(number) + 1)}
 
@@ -476,16 +495,18 @@ class WordsOnly:
         ]
         scores = scores - PENALTY * torch.stack(broken).to(scores.device)
         for place, tokens in enumerate(written if self._ban else ()):
-            scores[place, self._repeating(tokens)] = -torch.inf
+            if repeating := self._repeating(tokens):
+                scores[place, repeating] = -torch.inf
         return scores
 
     def _repeating(self, tokens: Sequence[int]) -> list[int]:
         """The tokens with which an n-gram would stand there twice."""
         size = self._ban - 1
-        tail, text = tokens[len(tokens) - size :], self._lexicon.text_of(tokens[-_LONGEST:])
+        tail = tokens[len(tokens) - size :]
         found = {
             tokens[at + size] for at in range(len(tokens) - size) if tokens[at : at + size] == tail
         }
+        text = self._lexicon.text_of(tokens[-_LONGEST:]) if found else ""
         return [token for token in found if not self._lexicon.carries_on(text, token)]
 
 
@@ -500,6 +521,7 @@ class _Row:
         self._doubled = set(_DOUBLED.findall(self._text))
         self._capitals = lexicon.capitals(prompt)
         self._numbers = numbers_of(self._text)
+        self._shares = _PERCENT.search(self._text) is not None
         self._unsaid = lexicon.with_dead_ends(unsaid_of(self._text), self._extra)
         self._parts = lexicon.parts(prompt)
         # What has been asked for, by what it depends on of what is written. A byte a token, since a
@@ -515,9 +537,10 @@ class _Row:
         parts = lexicon.parts_at_end(tail)
         while parts not in self._parts:
             parts = parts[1:]
+        part = lexicon.unfinished(tail)
         end = (
-            lexicon.unfinished(tail),
-            self._words_before(written),
+            part,
+            self._words_before(written, part),
             open_number(written),
             written[-1:],
             lexicon.ends_small(tokens[-1]),
@@ -527,13 +550,16 @@ class _Row:
             self._found[end] = self._broken_behind(*end, size)
         return self._found[end]
 
-    def _words_before(self, written: str) -> tuple[tuple[str, str | None], ...]:
-        """The words that may not stand once more behind themselves, with how much of it does."""
-        last = _LAST_WORDS.search(written, max(0, len(written) - 2 * _LONGEST))
-        word, part = last.groups() if last else ("", None)
-        found = [(part or word, None)] if part != "" else []
-        if part is not None and word.startswith(part):
-            found.append((word, part))
+    def _words_before(self, written: str, part: str) -> tuple[tuple[str, str | None], ...]:
+        """The words that may not stand once more behind themselves, with how much of it does; part:
+        the letters at the end of what is written."""
+        found: list[tuple[str, str | None]] = [(part, None)] if part else []
+        before = written[: len(written) - len(part)]
+        if before.endswith(" "):
+            near = before[-2 * _LONGEST : -1].rpartition(" ")[2]
+            word = _LETTERS_AT_END.search(near).group()  # type: ignore[union-attr]
+            if word.startswith(part):
+                found.append((word, part))
         return tuple(one for one in found if one[0] and one[0] not in self._doubled)
 
     def _broken_behind(
@@ -560,7 +586,7 @@ class _Row:
         wrong[known] += ~self._fitting[number]
         wrong[known] += ~self._parts[parts]
         wrong[known] += self._glued[before]
-        if not _PERCENT.search(self._text):
+        if not self._shares:
             wrong[lexicon.percent] += 1
         if small:
             wrong[known] += self._capitals

@@ -32,10 +32,10 @@ ORDINALS = {
     **{f"{word[:-1]}ieth": value for word, value in TENS.items()},
     **{"thirds": 3, "fourths": 4, "quarters": 4, "fifths": 5},
 }
-_DECADES = {f"{word[:-1]}ies": value for word, value in TENS.items()}  # "in her sixties"
+DECADES = {f"{word[:-1]}ies": value for word, value in TENS.items()}  # "in her sixties"
 # "both", "single" and "half" are said of nearly everything, and no figure is meant.
 _TIMES = {"once": 1, "twice": 2, "couple": 2, "pair": 2}
-_SPOKEN = {**ONES, **TENS, **_DECADES, "oh": 0}
+_SPOKEN = {**ONES, **TENS, **DECADES, "oh": 0}
 _COUNTS = {**ONES, **TENS, **ORDINALS}  # what "a hundred and" can go on with
 _VALUES = {**_SPOKEN, **ORDINALS, **_TIMES}
 _SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 1_000_000}

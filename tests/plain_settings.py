@@ -214,7 +214,8 @@ def real_words(tokenizer: Any, prompt: list[int], ban: int = 0) -> Callable[[int
             )
         if re.fullmatch("[0-9]", before):
             known = {*re.findall(rf"[0-9]({LETTERS}+)", told), "st", "nd", "rd", "th"}
-            known |= {"s"} if re.search(r"(een|[nrfxnh]|ven|igh)ties\b", told) else set()
+            decades = {f"{word[:-1]}ies" for word in TENS} & set(re.findall(f"{LETTERS}+", told))
+            known |= {"s"} if decades else set()
             return frozenset(
                 token
                 for token, word in words.items()
